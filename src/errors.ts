@@ -1,0 +1,127 @@
+/**
+ * The errors of this package. Every error thrown on purpose is a {@link FlockerError}: branch on `code`, which is stable
+ * across releases, rather than on the message, which is for people.
+ */
+
+/** What an error knows besides its sentence. */
+export interface ErrorDetails {
+  /** errno as the kernel gave it (positive), or a ZFS_ERR_* number (1024 and up, sys/fs/zfs.h). */
+  errno?: number | undefined
+  /** The dataset, snapshot or bookmark that the error is about, by its name on the host where it happened. */
+  dataset?: string | undefined
+  /** The identity of the host on which it happened, when that is not this one. */
+  peer?: string | undefined
+  /** What the reader can do next, as a sentence. */
+  next?: string | undefined
+  cause?: unknown
+}
+
+const brand = Symbol.for('flocker-zfs.error')
+
+/** The root of the tree. `instanceof` works across copies of this package and across threads' copies of it. */
+export class FlockerError extends Error {
+  /** Stable and machine-readable, such as `DIVERGED`. */
+  readonly code: string
+  readonly errno?: number
+  readonly dataset?: string
+  readonly peer?: string
+  readonly next?: string
+
+  constructor(code: string, message: string, details: ErrorDetails = {}) {
+    const { cause, next } = details
+    super(next === undefined ? message : `${message}\n  ${next}`, cause === undefined ? undefined : { cause })
+    this.code = code
+    for (const key of ['errno', 'dataset', 'peer', 'next'] as const) {
+      if (details[key] !== undefined) Object.defineProperty(this, key, { value: details[key], enumerable: true })
+    }
+    Object.defineProperty(this, brand, { value: new.target.name })
+  }
+
+  override get name(): string {
+    return this.constructor.name
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a subclass must answer for itself
+    if (this !== FlockerError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return typeof value === 'object' && value !== null && brand in value
+  }
+}
+
+/** Bad input, found before anything was touched. Code `INVALID_ARGUMENT`. */
+export class ArgumentError extends FlockerError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('INVALID_ARGUMENT', message, details)
+  }
+}
+
+/**
+ * ZFS can't be used on this machine: `ZFS_LIBRARY_MISSING` (libzfs_core or libnvpair is not installed), `ZFS_UNAVAILABLE`
+ * (/dev/zfs is absent), `ZFS_PERMISSION` (it can't be opened), `ADDON_MISSING` (the native addon was not built).
+ */
+export class AddonError extends FlockerError {}
+
+/** The loaded OpenZFS, or the peer's, lacks what was asked. Code `NOT_SUPPORTED`. */
+export class NotSupportedError extends FlockerError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('NOT_SUPPORTED', message, details)
+  }
+}
+
+/** ZFS refused an operation. `code` names the reason (`NOT_FOUND`, `EXISTS`, `BUSY`, `NO_SPACE`, ...); see src/lzc/errors.ts. */
+export class ZfsError extends FlockerError {}
+
+/** A send stream is not what it should be: `STREAM_INVALID`, `STREAM_TRUNCATED`, `STREAM_CORRUPT`, `STREAM_UNEXPECTED`. */
+export class StreamError extends FlockerError {}
+
+/**
+ * The way between two hosts failed: `PEER_UNREACHABLE` (no connection could be made), `PEER_LOST` (an established one went
+ * silent or was closed), `TLS_FAILED` (a certificate was refused, by either end), `PROTOCOL` (the peer said something that is
+ * not in the protocol), `VERSION` (no protocol version in common).
+ */
+export class TransportError extends FlockerError {}
+
+/** The peer is known but has no right to do this. Code `NOT_AUTHORIZED`. */
+export class NotAuthorizedError extends FlockerError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('NOT_AUTHORIZED', message, details)
+  }
+}
+
+/** Replication can't go on as asked: `RECEIVER_BUSY`, `GUID_MISMATCH`, `REPLICA_MODIFIED`. */
+export class ReplicationError extends FlockerError {}
+
+/** Both sides have data and nothing in common to send from. Code `DIVERGED`. Nothing was touched. */
+export class DivergedError extends FlockerError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('DIVERGED', message, details)
+  }
+}
+
+/** A deadline passed. Code `TIMEOUT`. */
+export class TimeoutError extends FlockerError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('TIMEOUT', message, details)
+  }
+}
+
+/** The caller's AbortSignal ended the operation. Code `ABORTED`; `name` is `AbortError`, as everywhere in Node.js. */
+export class AbortError extends FlockerError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('ABORTED', message, details)
+  }
+}
+
+/** The error for a signal that has fired: a `TIMEOUT` if its reason is one, else `ABORTED`, the reason being the cause. */
+export function abortReason(signal: AbortSignal, what: string): FlockerError {
+  const reason: unknown = signal.reason
+  if (reason instanceof FlockerError) return reason
+  const timedOut = reason instanceof DOMException && reason.name === 'TimeoutError'
+  const ErrorClass = timedOut ? TimeoutError : AbortError
+  return new ErrorClass(`${what} ${timedOut ? 'passed its deadline' : 'was aborted'}`, { cause: reason })
+}
+
+/** Throws {@link abortReason} if the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
+  if (signal?.aborted) throw abortReason(signal, what)
+}
