@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+import { Command } from 'commander'
+import { FlockerError } from '../errors.js'
+import { agentCommand } from './agent.js'
+import { certsCommand } from './certs.js'
+import { pushCommand } from './push.js'
+
+/** Exit status: 0 done, 1 failed, 2 misused. */
+async function main(): Promise<void> {
+  const program = new Command('flocker-zfs')
+    .description('Replicate ZFS volumes between hosts over mutual TLS')
+    .addCommand(certsCommand())
+    .addCommand(agentCommand())
+    .addCommand(pushCommand())
+  program.exitOverride()
+  for (const command of program.commands) overrideExit(command)
+  try {
+    await program.parseAsync()
+  } catch (error) {
+    process.exitCode = report(error)
+  }
+}
+
+function overrideExit(command: Command): void {
+  command.exitOverride()
+  for (const child of command.commands) overrideExit(child)
+}
+
+function report(error: unknown): number {
+  if (error instanceof Error && 'exitCode' in error) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof FlockerError) {
+    console.error(`${error.name} [${error.code}] ${error.message}`)
+    return error.code === 'INVALID_ARGUMENT' ? 2 : 1
+  }
+  console.error(error)
+  return 1
+}
+
+void main()

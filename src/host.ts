@@ -1,0 +1,156 @@
+import { type Logger, pino } from 'pino'
+import { ArgumentError } from './errors.js'
+import { version } from './lzc/index.js'
+import { Claims, Peer, Receiver } from './replication/index.js'
+import { type Credentials, connect, listen, loadCredentials, type Rule, type Server } from './transport/index.js'
+import { type CreateVolumeOptions, checkRoot, createVolume, openVolume, type Volume } from './volumes/index.js'
+
+export const defaultPort = 4523
+
+export interface HostOptions {
+  /** The pool in which volumes live, below `POOL/flocker`. Give this or `root`. */
+  pool?: string
+  /** The dataset below which volumes live, such as `tank/data`. */
+  root?: string
+  /** A directory with ca.pem, host.pem and host.key (`flocker-zfs certs`), or their contents. */
+  credentials: string | Credentials
+  /** Where to log; silent by default. */
+  logger?: Logger
+}
+
+export interface ListenOptions {
+  /** Default: 4523; 0 for any free one. */
+  port?: number
+  /** Address to listen on. Default: all. */
+  address?: string
+  /** Who may do what with which datasets of this host; nobody may do anything by default. */
+  authorize: readonly Rule[]
+}
+
+export interface ConnectOptions {
+  signal?: AbortSignal
+  /** For the connection, TLS and the hello together. Default: 10 seconds. */
+  timeoutMilliseconds?: number
+  /** Accept only this identity, in place of one that names the address dialled. */
+  expectIdentity?: string
+}
+
+/** This machine as a member of a cluster: its volumes, the peers it dials, the peers it serves. Made by {@link openHost}. */
+export class Host implements AsyncDisposable {
+  readonly #claims = new Claims()
+  readonly #servers = new Set<Server>()
+  readonly #peers = new Set<Peer>()
+
+  /** @internal */
+  constructor(
+    /** The dataset below which volumes live. */
+    readonly root: string,
+    private readonly credentials: Credentials,
+    /** OpenZFS version of the loaded kernel module. */
+    readonly zfsVersion: string,
+    private readonly logger: Logger,
+  ) {}
+
+  /** The name in this host's certificate. */
+  get identity(): string {
+    return this.credentials.identity
+  }
+
+  /**
+   * Creates a volume `ROOT/name` and mounts it at `/flocker/name` (for the default root).
+   * @throws ZfsError `EXISTS`, ArgumentError `INVALID_ARGUMENT`
+   */
+  async createVolume(name: string, options?: CreateVolumeOptions): Promise<Volume> {
+    return createVolume(this.root, name, options)
+  }
+
+  /**
+   * Finds the volume `ROOT/name`.
+   * @throws ZfsError `NOT_FOUND`
+   */
+  async getVolume(name: string): Promise<Volume> {
+    return openVolume(this.root, name)
+  }
+
+  /**
+   * Connects to a peer's agent over mutual TLS.
+   *
+   * @param address `HOST` or `HOST:PORT`, `[IPV6]:PORT`; the default port is 4523
+   * @throws TransportError `PEER_UNREACHABLE`, `TLS_FAILED`, `VERSION`; TimeoutError `TIMEOUT`; AbortError `ABORTED`
+   */
+  async connect(address: string, options: ConnectOptions = {}): Promise<Peer> {
+    const { host, port } = parseAddress(address)
+    const { credentials, logger } = this
+    const connection = await connect({ host, port, credentials, hello: this.#hello(), logger, ...options })
+    const peer = new Peer(connection, this.#claims, logger)
+    this.#peers.add(peer)
+    void connection.closed.then(() => this.#peers.delete(peer))
+    return peer
+  }
+
+  /**
+   * Serves peers: what each may do is said by `authorize`.
+   * @returns the server; closing the host closes it too
+   */
+  async listen(options: ListenOptions): Promise<Server> {
+    const { credentials, logger, root } = this
+    const receiver = new Receiver({ root, rules: options.authorize, claims: this.#claims, logger })
+    const server = await listen({
+      port: options.port ?? defaultPort,
+      ...(options.address === undefined ? {} : { host: options.address }),
+      credentials,
+      hello: this.#hello(),
+      handlers: receiver.handlers(),
+      logger,
+    })
+    this.#servers.add(server)
+    return server
+  }
+
+  /** Closes every connection and waits until the transfers they carried have let go of their datasets. */
+  async close(): Promise<void> {
+    const servers = [...this.#servers].map((server) => server.close())
+    const peers = [...this.#peers].map((peer) => peer.close())
+    await Promise.all([...servers, ...peers])
+    await this.#claims.settled()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #hello(): { zfs: string } {
+    return { zfs: this.zfsVersion }
+  }
+}
+
+/**
+ * Opens this machine's ZFS and credentials.
+ *
+ * @throws AddonError `ZFS_UNAVAILABLE`, `ZFS_LIBRARY_MISSING`, `ZFS_PERMISSION`: says what to install or to load
+ * @throws ArgumentError `INVALID_ARGUMENT`: neither or both of `pool` and `root`, or credentials that don't fit together
+ */
+export async function openHost(options: HostOptions): Promise<Host> {
+  const root = chooseRoot(options)
+  const { credentials } = options
+  const loaded = typeof credentials === 'string' ? await loadCredentials(credentials) : credentials
+  const { module } = await version()
+  return new Host(root, loaded, module, options.logger ?? pino({ enabled: false }))
+}
+
+function chooseRoot({ pool, root }: HostOptions): string {
+  if ((pool === undefined) === (root === undefined)) throw new ArgumentError('Give either pool or root')
+  const chosen = root ?? `${pool}/flocker`
+  checkRoot(chosen)
+  return chosen
+}
+
+function parseAddress(address: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]/\s]+))(?::(\d{1,5}))?$/.exec(address)
+  const port = match?.[3] === undefined ? defaultPort : Number(match[3])
+  const host = match?.[1] ?? match?.[2]
+  if (host === undefined || port < 1 || port > 65535) {
+    throw new ArgumentError(`${JSON.stringify(address)} is not an address: HOST, HOST:PORT or [IPV6]:PORT`)
+  }
+  return { host, port }
+}

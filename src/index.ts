@@ -1,0 +1,34 @@
+export {
+  AbortError,
+  AddonError,
+  ArgumentError,
+  DivergedError,
+  type ErrorDetails,
+  FlockerError,
+  NotAuthorizedError,
+  NotSupportedError,
+  ReplicationError,
+  StreamError,
+  TimeoutError,
+  TransportError,
+  ZfsError,
+} from './errors.js'
+export { type ConnectOptions, defaultPort, Host, type HostOptions, type ListenOptions, openHost } from './host.js'
+export {
+  Peer,
+  type Progress,
+  type PushOptions,
+  type PushResult,
+  type PushSource,
+  pushVolume,
+} from './replication/index.js'
+export {
+  type Credentials,
+  createCa,
+  createHostCertificate,
+  loadCredentials,
+  type Rule,
+  type Server,
+  type Verb,
+} from './transport/index.js'
+export { type CreateVolumeOptions, Volume } from './volumes/index.js'

@@ -1,0 +1,40 @@
+/** Who is at work on what, within one host's process: at most one transfer at a time may change a dataset. */
+export class Claims {
+  readonly #held = new Map<string, Promise<void>>()
+
+  /** Takes the key, or returns `undefined` where somebody has it. Call the result to give it back. */
+  take(key: string): (() => void) | undefined {
+    if (this.#held.has(key)) return undefined
+    let settle = (): void => undefined
+    this.#held.set(
+      key,
+      new Promise((resolve) => {
+        settle = resolve
+      }),
+    )
+    return () => {
+      this.#held.delete(key)
+      settle()
+    }
+  }
+
+  /** As {@link take}, but waits up to so long for the key: one that is being cancelled is free in a moment. */
+  async takeWithin(key: string, milliseconds: number): Promise<(() => void) | undefined> {
+    const deadline = Date.now() + milliseconds
+    for (;;) {
+      const release = this.take(key)
+      const left = deadline - Date.now()
+      if (release !== undefined || left <= 0) return release
+      await Promise.race([this.#held.get(key), elapsed(left)])
+    }
+  }
+
+  /** Resolves when all that is held now has been given back. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#held.values())
+  }
+}
+
+function elapsed(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
+}

@@ -1,0 +1,207 @@
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import type { Logger } from 'pino'
+import { getProperties } from '../datasets/index.js'
+import { FlockerError, ReplicationError, StreamError, TransportError } from '../errors.js'
+import { beginRecordBytes, destroySnapshots, hold, send, sendSpace } from '../lzc/index.js'
+import { openReceive, receiveOutcome } from './messages.js'
+import { holdTag } from './names.js'
+import type { Peer } from './peer.js'
+import type { IncrementalBase } from './plan.js'
+import { ProgressMeter } from './progress.js'
+import type { PushOptions, PushSource, Target } from './push.js'
+import { confirmDelivery, rememberPoint } from './settle.js'
+import { Watchdog } from './watchdog.js'
+
+export interface Delivery {
+  what: string
+  transfer: string
+  source: PushSource
+  peer: Peer
+  target: Target
+  base: IncrementalBase | undefined
+  options: PushOptions
+  logger: Logger
+}
+
+const defaultStallMilliseconds = 300_000
+
+/** How far it got decides what a failure must leave behind. */
+interface Reached {
+  /** The whole stream has been handed over, so the peer may have the snapshot even if it never said so. */
+  sent: boolean
+}
+
+/** Holds, sends, has it confirmed, moves the cursor; leaves nothing behind when it fails. Returns the bytes sent. */
+export async function deliver(delivery: Delivery): Promise<bigint> {
+  const { source, peer, target, base, options, transfer, what } = delivery
+  using watchdog = new Watchdog(what, options.signal, options.stallMilliseconds ?? defaultStallMilliseconds)
+  const snapshot = `${source.dataset}@${target.name}`
+  const reached: Reached = { sent: false }
+  try {
+    const held = base?.kind === 'snapshot' ? [snapshot, base.name] : [snapshot]
+    const tag = holdTag(transfer)
+    // Temporary holds end with the process, or when the pool is next imported: a crash leaves none.
+    const holds = await hold(Object.fromEntries(held.map((name) => [name, tag])), { temporary: true })
+    try {
+      const bytes = await stream(delivery, snapshot, watchdog, reached)
+      await confirmDelivery(source.dataset, peer.identity, target, target.ours)
+      return bytes
+    } finally {
+      await holds.release()
+    }
+  } catch (error) {
+    if (target.ours) await withdraw(delivery, snapshot, reached)
+    throw error
+  }
+}
+
+/**
+ * Removes the snapshot of a push that failed. When the last acknowledgement may have been lost, a bookmark stays: if the peer
+ * did receive the snapshot, the next push starts from it.
+ */
+async function withdraw({ source, peer, target, logger }: Delivery, snapshot: string, reached: Reached): Promise<void> {
+  try {
+    if (reached.sent) await rememberPoint(source.dataset, peer.identity, target)
+    await destroySnapshots([snapshot])
+  } catch (error) {
+    logger.error({ err: error, snapshot }, 'the snapshot of a failed push could not be removed; the next push will')
+  }
+}
+
+async function stream(delivery: Delivery, snapshot: string, watchdog: Watchdog, reached: Reached): Promise<bigint> {
+  const { source, peer, base, options, transfer, target } = delivery
+  const { signal } = watchdog
+  const flags = await sendFlags(source.dataset)
+  const from = base === undefined ? {} : { from: base.name }
+  const total = await sendSpace(snapshot, { ...from, flags })
+  const meter = new ProgressMeter(total, performance.now())
+  const outgoing = send(snapshot, { ...from, flags, signal })
+  try {
+    const begin = await peekBegin(outgoing)
+    const { ticket } = await peer.connection.request(
+      openReceive,
+      {
+        transfer,
+        volume: source.name,
+        snapshot: target.name,
+        begin: begin.toString('base64'),
+        estimate: total,
+        checkSpace: options.checkSpace ?? true,
+      },
+      { signal },
+    )
+    const outcome = peer.connection.request(receiveOutcome, { transfer }, { signal })
+    const sending = sendOver(peer, ticket, outgoing, signal, (bytes) => {
+      watchdog.touch()
+      const report = meter.update(bytes, performance.now())
+      if (report !== undefined) options.onProgress?.(report)
+    }).then((bytes) => {
+      reached.sent = true
+      return bytes
+    })
+    const confirmed = await bothEnds(sending, outcome, () => outgoing.destroy())
+    checkConfirmed(delivery, confirmed.outcome)
+    options.onProgress?.(meter.report(performance.now()))
+    return confirmed.bytes
+  } finally {
+    await ended(outgoing)
+  }
+}
+
+async function sendOver(
+  peer: Peer,
+  ticket: string,
+  source: Readable,
+  signal: AbortSignal,
+  onBytes: (bytes: bigint) => void,
+): Promise<bigint> {
+  const channel = await peer.connection.openData(ticket, { signal })
+  return channel.send(source, { signal, onBytes })
+}
+
+type Outcome = { guid: bigint; bytes: bigint }
+
+/**
+ * Waits for both ends. The receiver's own word for what went wrong is better than what the sender sees of it, a stream that
+ * stopped; so where the data path fails, the outcome gets a moment to say why.
+ */
+async function bothEnds(
+  sending: Promise<bigint>,
+  outcome: Promise<Outcome>,
+  stop: () => void,
+): Promise<{ bytes: bigint; outcome: Outcome }> {
+  const [sent, received] = await Promise.all([
+    settle(sending),
+    settle(outcome).then((result) => {
+      if (!result.ok) stop()
+      return result
+    }),
+  ])
+  if (sent.ok && received.ok) return { bytes: sent.value, outcome: received.value }
+  const errors = [received, sent].flatMap((result) => (result.ok ? [] : [result.error]))
+  throw errors.find((error) => !isSymptom(error)) ?? errors[0]
+}
+
+type Settled<T> = { ok: true; value: T } | { ok: false; error: unknown }
+
+async function settle<T>(promise: Promise<T>): Promise<Settled<T>> {
+  try {
+    return { ok: true, value: await promise }
+  } catch (error) {
+    return { ok: false, error }
+  }
+}
+
+/** Errors that only say that the other half has failed. */
+function isSymptom(error: unknown): boolean {
+  return error instanceof TransportError || (error instanceof StreamError && error.code === 'STREAM_TRUNCATED')
+}
+
+function checkConfirmed({ peer, target, source }: Delivery, outcome: Outcome): void {
+  if (outcome.guid === target.guid) return
+  throw new ReplicationError(
+    'GUID_MISMATCH',
+    `${peer.identity} received GUID ${outcome.guid} where ${target.guid} (${source.dataset}@${target.name}) was sent`,
+    { dataset: source.dataset, peer: peer.identity },
+  )
+}
+
+/**
+ * Blocks go as they are on disk (`-c`), in their own size (`-L`) and embedded (`-e`), always the same way, for a replica must
+ * not see a change of block size between increments (zfs-send(8)); an encrypted dataset goes raw (`-w`).
+ */
+async function sendFlags(dataset: string): Promise<Record<'largeBlocks' | 'embedded' | 'compressed' | 'raw', boolean>> {
+  const { encryption } = await getProperties(dataset)
+  const raw = encryption !== undefined && encryption.value !== 'off'
+  return { largeBlocks: true, embedded: true, compressed: true, raw }
+}
+
+/** Reads the BEGIN record and puts it back, so that the peer can judge the stream before any of it flows. */
+async function peekBegin(source: Readable): Promise<Buffer> {
+  for (;;) {
+    const record = source.read(beginRecordBytes) as Buffer | null
+    if (record?.length === beginRecordBytes) {
+      source.unshift(record)
+      return record
+    }
+    if (record !== null) source.unshift(record)
+    if (source.readableEnded)
+      throw new StreamError('STREAM_TRUNCATED', 'The stream ended before its first record was complete')
+    if (source.errored) throw source.errored
+    await Promise.race([once(source, 'readable'), once(source, 'end')])
+  }
+}
+
+/** Resolves when the stream's thread is done with the snapshot, so that it can be released and destroyed. */
+async function ended(source: Readable): Promise<void> {
+  if (source.closed) return
+  source.on('error', ignoreReported)
+  source.destroy()
+  await once(source, 'close')
+}
+
+/** Whoever read from the stream has already been given this error. */
+function ignoreReported(error: Error): void {
+  if (!(error instanceof FlockerError)) throw error
+}

@@ -1,0 +1,7 @@
+export { Claims } from './claims.js'
+export { checkVolumeName } from './names.js'
+export { ensureParents } from './parents.js'
+export { Peer } from './peer.js'
+export type { Progress } from './progress.js'
+export { type PushOptions, type PushResult, type PushSource, pushVolume } from './push.js'
+export { Receiver, type ReceiverSettings } from './receiver.js'

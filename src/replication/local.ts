@@ -1,0 +1,29 @@
+import { listBookmarks, listSnapshots } from '../datasets/index.js'
+import { exists } from '../lzc/index.js'
+import type { BookmarkPoint, Inventory } from './inventory.js'
+import { pendingProperty } from './names.js'
+import type { MarkedSnapshot } from './pending.js'
+
+/** A dataset of this host, with the marks that pushes have left on its snapshots. */
+export interface LocalInventory extends Inventory {
+  snapshots: MarkedSnapshot[]
+}
+
+/** Reads a dataset's history from the pool; `undefined` where there is no such dataset. */
+export async function readInventory(dataset: string): Promise<LocalInventory | undefined> {
+  if (!(await exists(dataset))) return undefined
+  const snapshots: MarkedSnapshot[] = []
+  for await (const { name, guid, createtxg, properties } of listSnapshots(dataset, { properties: [pendingProperty] })) {
+    const pendingFor = properties[pendingProperty]?.value
+    snapshots.push({ name: shortName(name), guid, createtxg, pendingFor: pendingFor?.toString() })
+  }
+  const bookmarks: BookmarkPoint[] = []
+  for await (const { name, guid, createtxg } of listBookmarks(dataset)) {
+    bookmarks.push({ name: shortName(name), guid, createtxg })
+  }
+  return { dataset, snapshots, bookmarks }
+}
+
+function shortName(name: string): string {
+  return name.slice(name.search(/[@#]/) + 1)
+}

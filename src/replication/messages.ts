@@ -1,0 +1,46 @@
+import { z } from 'zod'
+import { defineMethod, uint64 } from '../transport/index.js'
+
+/** What two hosts say to each other about a volume. Everything is bounded before it is believed. */
+
+/** More snapshots than this are not listed: the newest decide a push, and a message stays well below its bound. */
+export const maxListedSnapshots = 4000
+
+const volume = z.string().min(1).max(200)
+const pointName = z.string().min(1).max(200)
+const point = z.object({ name: pointName, guid: uint64, createtxg: uint64 })
+const transfer = z.uuid()
+
+export const inspectVolume = defineMethod('volume.inspect', {
+  params: z.object({ volume }),
+  result: z.object({
+    /** Full name there. */
+    dataset: z.string().max(255),
+    exists: z.boolean(),
+    /** The newest ones, newest first. */
+    snapshots: z.array(point).max(maxListedSnapshots),
+    /** Whether that is all of them. */
+    complete: z.boolean(),
+  }),
+})
+
+export const openReceive = defineMethod('receive.open', {
+  params: z.object({
+    transfer,
+    volume,
+    snapshot: pointName,
+    /** The stream's BEGIN record as it stands in the stream: 312 bytes (sys/zfs_ioctl.h, dmu_replay_record_t). */
+    begin: z.base64().length(416),
+    /** Estimated size of the stream in bytes. */
+    estimate: uint64,
+    /** Whether to refuse when the estimate exceeds the space available. */
+    checkSpace: z.boolean(),
+  }),
+  result: z.object({ ticket: z.string().max(128) }),
+})
+
+/** Answers when the snapshot is there, with its GUID as read back from the pool. */
+export const receiveOutcome = defineMethod('receive.outcome', {
+  params: z.object({ transfer }),
+  result: z.object({ guid: uint64, bytes: uint64 }),
+})

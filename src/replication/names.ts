@@ -1,0 +1,56 @@
+import { randomBytes } from 'node:crypto'
+import { ArgumentError } from '../errors.js'
+
+/**
+ * The names and marks that a push leaves in ZFS. All state of a replication lives in the datasets themselves, so that a pool
+ * is its own record.
+ */
+
+/** On a snapshot: the peer it was made for and has not been confirmed by. Gone once the peer has confirmed its GUID. */
+export const pendingProperty = 'flocker-zfs:pending'
+
+const prefix = 'flocker'
+
+/** A new snapshot's name: sorts by time, readable, and unique also when two are made in one millisecond. */
+export function snapshotName(now: Date): string {
+  const stamp = now.toISOString().replaceAll(/[-:]/g, '')
+  return `${prefix}-${stamp}-${randomBytes(2).toString('hex')}`
+}
+
+/** The bookmark that remembers the last point a peer has confirmed: `flocker:PEER:GUID`. */
+export function cursorName(peer: string, guid: bigint): string {
+  return `${prefix}:${peer}:${guid.toString(16).padStart(16, '0')}`
+}
+
+/** Whether a bookmark's name is a cursor of that peer, for any GUID. */
+export function isCursorOf(peer: string, name: string): boolean {
+  return name.startsWith(`${prefix}:${peer}:`) && /^[0-9a-f]{16}$/.test(name.slice(prefix.length + peer.length + 2))
+}
+
+/** The tag of the holds that keep a step's snapshots while it runs. */
+export function holdTag(transfer: string): string {
+  return `${prefix}:${transfer}`
+}
+
+/** One component of a dataset's name (zfsprops(7)): no delimiter, and no `%`, which ZFS keeps for itself. */
+const component = /^[A-Za-z0-9][A-Za-z0-9_.:-]*$/
+
+/**
+ * Checks a volume's name: components of a dataset name below the host's root, separated by `/`.
+ * @throws ArgumentError `INVALID_ARGUMENT`
+ */
+export function checkVolumeName(name: string): void {
+  if (name.length <= 200 && name.split('/').every((part) => component.test(part))) return
+  throw new ArgumentError(
+    `${JSON.stringify(name)} can't name a volume: letters, digits and _ . : - in each part, beginning with a letter or digit, parts separated by "/"`,
+  )
+}
+
+/**
+ * Checks the part of a snapshot's name after the `@`.
+ * @throws ArgumentError `INVALID_ARGUMENT`
+ */
+export function checkSnapshotName(name: string): void {
+  if (name.length <= 200 && /^[A-Za-z0-9_.:-]+$/.test(name)) return
+  throw new ArgumentError(`${JSON.stringify(name)} can't name a snapshot: only letters, digits and _ . : - are allowed`)
+}

@@ -1,0 +1,34 @@
+import type { Logger } from 'pino'
+import type { Connection } from '../transport/index.js'
+import type { Claims } from './claims.js'
+
+/** Another host of the cluster, connected and authenticated. Made by `host.connect()`. */
+export class Peer implements AsyncDisposable {
+  /** @internal */
+  constructor(
+    /** @internal */
+    readonly connection: Connection,
+    /** @internal */
+    readonly claims: Claims,
+    /** @internal */
+    readonly logger: Logger,
+  ) {}
+
+  /** The name in its certificate. */
+  get identity(): string {
+    return this.connection.identity
+  }
+
+  /** Resolves when the connection has ended: with the error that ended it, or with nothing after {@link close}. */
+  get closed(): Promise<Error | undefined> {
+    return this.connection.closed
+  }
+
+  async close(): Promise<void> {
+    await this.connection.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

@@ -1,0 +1,31 @@
+import type { SnapshotPoint } from './inventory.js'
+
+/** A snapshot of the source, and the peer (if any) that an earlier push made it for and got no confirmation from. */
+export interface MarkedSnapshot extends SnapshotPoint {
+  pendingFor: string | undefined
+}
+
+export interface PendingVerdicts {
+  /** The peer has it: only the last acknowledgement was lost. */
+  delivered: MarkedSnapshot[]
+  /** It never arrived; a push made it, and no push will use it again. */
+  strays: MarkedSnapshot[]
+}
+
+/**
+ * Judges what an interrupted push to this peer has left on the source.
+ *
+ * @param complete whether `onPeer` is all that the peer has; what is not known to be absent there is left alone
+ */
+export function judgePending(
+  snapshots: readonly MarkedSnapshot[],
+  peer: string,
+  onPeer: ReadonlySet<bigint>,
+  complete: boolean,
+): PendingVerdicts {
+  const pending = snapshots.filter(({ pendingFor }) => pendingFor === peer)
+  return {
+    delivered: pending.filter(({ guid }) => onPeer.has(guid)),
+    strays: complete ? pending.filter(({ guid }) => !onPeer.has(guid)) : [],
+  }
+}

@@ -1,0 +1,55 @@
+import { inheritProperty } from '../datasets/index.js'
+import { bookmark, destroyBookmarks, destroySnapshots, getHolds } from '../lzc/index.js'
+import { type LocalInventory, readInventory } from './local.js'
+import { cursorName, isCursorOf, pendingProperty } from './names.js'
+import { judgePending } from './pending.js'
+
+interface Point {
+  name: string
+  guid: bigint
+}
+
+/**
+ * Puts in order what an interrupted push to this peer has left: a snapshot that did arrive becomes confirmed, one that did not
+ * is removed (its push made it, and it carries that push's mark). `local` is brought up to date.
+ */
+export async function settleEarlier(
+  local: LocalInventory,
+  peer: string,
+  onPeer: ReadonlySet<bigint>,
+  complete: boolean,
+): Promise<void> {
+  const { delivered, strays } = judgePending(local.snapshots, peer, onPeer, complete)
+  for (const point of delivered) {
+    await rememberPoint(local.dataset, peer, point)
+    await inheritProperty(`${local.dataset}@${point.name}`, pendingProperty)
+  }
+  const removed = new Set<bigint>()
+  for (const { name, guid } of strays) {
+    const snapshot = `${local.dataset}@${name}`
+    // A hold means that a push in another process is still at work with it.
+    if (Object.keys(await getHolds(snapshot)).length > 0) continue
+    await destroySnapshots([snapshot])
+    removed.add(guid)
+  }
+  local.snapshots = local.snapshots.filter(({ guid }) => !removed.has(guid))
+}
+
+/** Makes the cursor: a bookmark costs next to nothing and stays a usable base when the snapshot itself is gone. */
+export async function rememberPoint(dataset: string, peer: string, point: Point): Promise<void> {
+  const name = cursorName(peer, point.guid)
+  const inventory = await readInventory(dataset)
+  if (inventory?.bookmarks.some((existing) => existing.name === name)) return
+  await bookmark({ [`${dataset}#${name}`]: `${dataset}@${point.name}` })
+}
+
+/** After the peer's confirmation: move the cursor to this point, then drop the mark and the cursors it replaces. */
+export async function confirmDelivery(dataset: string, peer: string, point: Point, ours: boolean): Promise<void> {
+  await rememberPoint(dataset, peer, point)
+  if (ours) await inheritProperty(`${dataset}@${point.name}`, pendingProperty)
+  const inventory = await readInventory(dataset)
+  const replaced = (inventory?.bookmarks ?? [])
+    .filter(({ name, guid }) => isCursorOf(peer, name) && guid !== point.guid)
+    .map(({ name }) => `${dataset}#${name}`)
+  if (replaced.length > 0) await destroyBookmarks(replaced)
+}

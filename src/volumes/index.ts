@@ -1,0 +1,1 @@
+export { type CreateVolumeOptions, checkRoot, createVolume, openVolume, Volume } from './volume.js'
