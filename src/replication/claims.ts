@@ -25,7 +25,7 @@ export class Claims {
       const release = this.take(key)
       const left = deadline - Date.now()
       if (release !== undefined || left <= 0) return release
-      await Promise.race([this.#held.get(key), elapsed(left)])
+      await settledWithin(this.#held.get(key), left)
     }
   }
 
@@ -35,6 +35,11 @@ export class Claims {
   }
 }
 
-function elapsed(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
+async function settledWithin(promise: Promise<void> | undefined, milliseconds: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const elapsed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds)
+  })
+  await Promise.race([promise, elapsed])
+  clearTimeout(timer)
 }

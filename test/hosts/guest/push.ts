@@ -1,0 +1,109 @@
+/**
+ * Runs inside a lab host: pushes a volume as the JSON in its first argument says, and tells on standard output, a JSON line an
+ * event, how it went and what the process still has open afterwards.
+ */
+import { readdirSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { FlockerError, openHost, type PushOptions, pushVolume } from 'flocker-zfs'
+
+export interface PushOrder {
+  volume: string
+  peer: string
+  credentials?: string
+  snapshot?: string
+  checkSpace?: boolean
+  /** Abort once so many bytes have gone. */
+  abortAfterBytes?: number
+  /** Push so often, one after another. */
+  times?: number
+}
+
+export interface Leftover {
+  descriptors: number
+  threads: number
+}
+
+export type PushEvent =
+  | { event: 'started'; snapshot: string | undefined }
+  | { event: 'progress'; bytes: number }
+  | {
+      event: 'result'
+      kind: string
+      snapshot: string
+      guid: string
+      bytes: number
+      base?: string
+      milliseconds: number
+    }
+  | { event: 'error'; name: string; code: string; message: string; peer?: string; afterMilliseconds: number }
+  | {
+      event: 'end'
+      before: Leftover
+      after: Leftover
+      idleRss: number
+      peakRss: number
+      loopDelayP99Milliseconds: number
+    }
+
+function emit(event: PushEvent): void {
+  process.stdout.write(`${JSON.stringify(event)}\n`)
+}
+
+function leftover(): Leftover {
+  return { descriptors: readdirSync('/proc/self/fd').length, threads: readdirSync('/proc/self/task').length }
+}
+
+async function main(order: PushOrder): Promise<void> {
+  await using host = await openHost({ pool: 'tank', credentials: order.credentials ?? '/etc/flocker-zfs' })
+  // Node's own pool starts its threads on first use.
+  await Promise.all(Array.from({ length: 8 }, () => readFile('/proc/self/status')))
+  const before = leftover()
+  const idleRss = process.memoryUsage.rss()
+  let peakRss = idleRss
+  const sampler = setInterval(() => {
+    peakRss = Math.max(peakRss, process.memoryUsage.rss())
+  }, 100)
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  delay.enable()
+  for (let i = 0; i < (order.times ?? 1); i++) await pushOnce(host, order)
+  delay.disable()
+  clearInterval(sampler)
+  await settled()
+  const loopDelayP99Milliseconds = delay.percentile(99) / 1e6
+  emit({ event: 'end', before, after: leftover(), idleRss, peakRss, loopDelayP99Milliseconds })
+}
+
+async function pushOnce(host: Awaited<ReturnType<typeof openHost>>, order: PushOrder): Promise<void> {
+  const abort = new AbortController()
+  let moved = performance.now()
+  const options: PushOptions = {
+    signal: abort.signal,
+    ...(order.snapshot === undefined ? {} : { snapshot: order.snapshot }),
+    ...(order.checkSpace === undefined ? {} : { checkSpace: order.checkSpace }),
+    onProgress({ bytes }) {
+      moved = performance.now()
+      emit({ event: 'progress', bytes: Number(bytes) })
+      if (order.abortAfterBytes !== undefined && bytes >= order.abortAfterBytes) abort.abort()
+    },
+  }
+  try {
+    const volume = await host.getVolume(order.volume)
+    await using peer = await host.connect(order.peer)
+    const { kind, snapshot, guid, base, bytes, milliseconds } = await pushVolume(volume, peer, options)
+    const from = base === undefined ? {} : { base }
+    emit({ event: 'result', kind, snapshot, guid: String(guid), bytes: Number(bytes), milliseconds, ...from })
+  } catch (error) {
+    if (!(error instanceof FlockerError)) throw error
+    const { name, code, message, peer } = error
+    const from = peer === undefined ? {} : { peer }
+    emit({ event: 'error', name, code, message, afterMilliseconds: performance.now() - moved, ...from })
+  }
+}
+
+/** Gives sockets that have been closed a moment to leave /proc. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 300))
+}
+
+void main(JSON.parse(process.argv[2] ?? '{}'))

@@ -1,0 +1,35 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Cluster } from './cluster.js'
+
+const gibibyte = 1024 ** 3
+const mebibyte = 1024 ** 2
+
+test('2 GiB pass in bounded memory and leave the event loop free', async () => {
+  await using cluster = await Cluster.open({ disk: '4 GiB', memory: '2 GiB' })
+  await cluster.createVolume('data')
+  await cluster.alpha.run(['dd', 'if=/dev/zero', 'of=/flocker/data/file', 'bs=1M', 'count=2060', 'status=none'], {
+    timeoutMilliseconds: 240_000,
+  })
+  const agentRss = async (field: string): Promise<number> => {
+    const script = `grep ${field} /proc/$(pgrep -f "cli/main.js agent")/status | tr -dc 0-9`
+    return Number((await cluster.beta.run(['sh', '-c', script])).stdout) * 1024
+  }
+  const idle = await agentRss('VmRSS')
+  const { result, end, error } = await cluster.push({ volume: 'data' })
+  assert.equal(error, undefined)
+  assert.ok((result?.bytes ?? 0) > 2 * gibibyte)
+  if (end === undefined || result === undefined) throw new Error('the push said nothing of itself')
+  const sender = (end.peakRss - end.idleRss) / mebibyte
+  const receiver = ((await agentRss('VmHWM')) - idle) / mebibyte
+  const rate = result.bytes / mebibyte / (result.milliseconds / 1000)
+  console.log(
+    `measured: ${rate.toFixed(0)} MiB/s, sender +${sender.toFixed(0)} MiB, receiver +${receiver.toFixed(0)} MiB resident, ` +
+      `event-loop delay p99 ${end.loopDelayP99Milliseconds.toFixed(1)} ms`,
+  )
+  assert.ok(sender < 96, `the sender grew by ${sender} MiB`)
+  assert.ok(receiver < 96, `the receiver grew by ${receiver} MiB`)
+  assert.ok(end.loopDelayP99Milliseconds < 50, `event-loop delay p99 ${end.loopDelayP99Milliseconds} ms`)
+})
+
+test.run()

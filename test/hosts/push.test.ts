@@ -1,0 +1,134 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Cluster, type Profile } from './cluster.js'
+
+const pairs: [Profile, Profile][] = [
+  ['newest', 'newest'],
+  ['oldest', 'newest'],
+  ['oldest', 'oldest'],
+  ['newest', 'oldest'],
+]
+
+for (const [alpha, beta] of pairs) {
+  test(`${alpha} to ${beta}: full, incremental, unchanged, and from a bookmark`, async () => {
+    await using cluster = await Cluster.open({ alpha, beta })
+    const { alpha: source } = cluster
+    await cluster.createVolume('data')
+    await cluster.fill('data', 'a', 24)
+
+    const full = await cluster.push({ volume: 'data' })
+    assert.equal(full.error, undefined)
+    assert.is(full.result?.kind, 'full')
+    assert.is(await cluster.replicaHashes('data'), await cluster.hashes(source, '/flocker/data'))
+
+    await cluster.fill('data', 'b', 4)
+    await source.run(['rm', '/flocker/data/a/1'])
+    const increment = await cluster.push({ volume: 'data' })
+    assert.equal(increment.error, undefined)
+    assert.is(increment.result?.kind, 'incremental')
+    assert.is(increment.result?.base, full.result?.snapshot)
+    assert.ok((increment.result?.bytes ?? 0) < (full.result?.bytes ?? 0) / 2)
+    assert.is(await cluster.replicaHashes('data'), await cluster.hashes(source, '/flocker/data'))
+
+    await source.run(['zfs', 'destroy', increment.result?.snapshot as string])
+    await cluster.fill('data', 'c', 2)
+    const fromBookmark = await cluster.push({ volume: 'data' })
+    assert.equal(fromBookmark.error, undefined)
+    assert.match(fromBookmark.result?.base ?? '', /^tank\/flocker\/data#flocker:beta:[0-9a-f]{16}$/)
+    assert.is(await cluster.replicaHashes('data'), await cluster.hashes(source, '/flocker/data'))
+
+    const again = await cluster.push({
+      volume: 'data',
+      snapshot: fromBookmark.result?.snapshot.split('@')[1] as string,
+    })
+    assert.is(again.result?.kind, 'current')
+
+    const [theirs, ours] = [await cluster.snapshots(cluster.beta), await cluster.snapshots(source)]
+    assert.is(theirs.length, 3)
+    assert.is(ours.length, 2)
+    assert.ok(
+      ours.every((line) => theirs.includes(line)),
+      'same names, same GUIDs',
+    )
+    assert.equal(await cluster.holds(source), [])
+    assert.equal(await cluster.holds(cluster.beta), [])
+    const replica = ['zfs', 'get', '-Hpo', 'value', 'readonly,canmount,mounted', 'tank/flocker/data']
+    assert.is((await cluster.beta.run(replica)).stdout.replaceAll('\n', ' ').trim(), 'on noauto no')
+    const { before, after } = increment.end as NonNullable<typeof increment.end>
+    assert.equal(after, before)
+  })
+}
+
+test('a block volume is pushed like a filesystem', async () => {
+  await using cluster = await Cluster.open()
+  await cluster.alpha.run(['zfs', 'create', '-p', '-s', '-V', '64M', 'tank/flocker/disk'])
+  await cluster.alpha.run([
+    'dd',
+    'if=/dev/urandom',
+    'of=/dev/zvol/tank/flocker/disk',
+    'bs=1M',
+    'count=16',
+    'conv=fsync',
+  ])
+  const full = await cluster.push({ volume: 'disk' })
+  assert.equal(full.error, undefined)
+  await cluster.alpha.run([
+    'dd',
+    'if=/dev/urandom',
+    'of=/dev/zvol/tank/flocker/disk',
+    'bs=1M',
+    'count=1',
+    'seek=7',
+    'conv=notrunc,fsync',
+  ])
+  const increment = await cluster.push({ volume: 'disk' })
+  assert.is(increment.result?.kind, 'incremental')
+  const hash = ['sha256sum', '/dev/zvol/tank/flocker/disk']
+  assert.is((await cluster.beta.run(hash)).stdout, (await cluster.alpha.run(hash)).stdout)
+})
+
+test('divergence is reported and nothing is touched', async () => {
+  await using cluster = await Cluster.open()
+  await cluster.createVolume('data')
+  await cluster.fill('data', 'a', 1)
+  assert.is((await cluster.push({ volume: 'data' })).error, undefined)
+  await cluster.beta.run(['zfs', 'snapshot', 'tank/flocker/data@theirs'])
+  const [before, ours] = [await cluster.snapshots(cluster.beta), await cluster.snapshots(cluster.alpha)]
+
+  const newer = await cluster.push({ volume: 'data' })
+  assert.is(newer.error?.name, 'DivergedError')
+  assert.match(newer.error?.message ?? '', /1 snapshot \(newest: @theirs guid \d+\)/)
+  assert.equal(await cluster.snapshots(cluster.beta), before)
+  assert.equal(await cluster.snapshots(cluster.alpha), ours)
+
+  await cluster.createVolume('other')
+  await cluster.beta.run(['zfs', 'create', '-o', 'canmount=off', 'tank/flocker/other'])
+  const nothingInCommon = await cluster.push({ volume: 'other' })
+  assert.is(nothingInCommon.error?.code, 'DIVERGED')
+  assert.equal(await cluster.snapshots(cluster.alpha), ours)
+})
+
+test('what the oldest ZFS cannot receive is refused before any byte flows', async () => {
+  await using cluster = await Cluster.open({ alpha: 'newest', beta: 'oldest' })
+  await cluster.createVolume('data', { longname: 'on' })
+  await cluster.alpha.run(['sh', '-c', 'touch /flocker/data/$(printf "n%.0s" $(seq 400))'])
+  const { error, events } = await cluster.push({ volume: 'data' })
+  assert.is(error?.code, 'NOT_SUPPORTED')
+  assert.match(error?.message ?? '', /longname, which OpenZFS has since 2\.3; this host runs 2\.1\.11/)
+  assert.not(events.some(({ event }) => event === 'progress'))
+  assert.equal(await cluster.datasets(cluster.beta), [])
+  assert.equal(await cluster.snapshots(cluster.alpha), [])
+})
+
+test('a destination without room is refused by the estimate, before any byte flows', async () => {
+  await using cluster = await Cluster.open({ betaDisk: '128 MiB' })
+  await cluster.createVolume('data')
+  await cluster.fill('data', 'a', 160)
+  const { error, events } = await cluster.push({ volume: 'data' })
+  assert.is(error?.code, 'NO_SPACE')
+  assert.is(error?.peer, 'beta')
+  assert.not(events.some(({ event }) => event === 'progress'))
+  assert.equal(await cluster.snapshots(cluster.alpha), [])
+})
+
+test.run()

@@ -1,0 +1,117 @@
+/**
+ * Runs the tests and closes with `N passed, N failed`: unit tests here, test/zfs inside a lab host of each profile, test/hosts
+ * over several lab hosts. Files run side by side, as many as there are cores, but for those named `*.alone.test.ts`, which
+ * measure and run by themselves, last. Every file has a deadline.
+ *
+ *     node build/test/run.js [PATTERN ...]     only files whose label contains a pattern
+ */
+import { spawn } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
+
+interface Job {
+  label: string
+  argv: string[]
+  alone: boolean
+}
+
+interface Outcome {
+  passed: number
+  failed: number
+}
+
+const fileMilliseconds = 8 * 60_000
+const profiles = ['newest', 'oldest']
+const here = __dirname
+
+async function main(): Promise<void> {
+  const patterns = process.argv.slice(2)
+  const all = [...(await filesIn('unit')), ...(await zfsJobs()), ...(await filesIn('hosts'))]
+  const jobs = all.filter(({ label }) => patterns.length === 0 || patterns.some((pattern) => label.includes(pattern)))
+  const outcomes: Outcome[] = []
+  const queue = jobs.filter(({ alone }) => !alone)
+  const worker = async (): Promise<void> => {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) outcomes.push(await runJob(job))
+  }
+  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker))
+  for (const job of jobs.filter(({ alone }) => alone)) outcomes.push(await runJob(job))
+
+  const total = (key: keyof Outcome): number => outcomes.reduce((sum, outcome) => sum + outcome[key], 0)
+  process.exitCode = total('failed') > 0 || outcomes.length === 0 ? 1 : 0
+  console.log(`\n${total('passed')} passed, ${total('failed')} failed`)
+}
+
+async function testFiles(directory: string): Promise<string[]> {
+  const names = await readdir(join(here, directory))
+  return names.filter((name) => name.endsWith('.test.js')).sort()
+}
+
+async function filesIn(directory: string): Promise<Job[]> {
+  return (await testFiles(directory)).map((name) => ({
+    label: `${directory}/${name}`,
+    argv: [join(here, directory, name)],
+    alone: name.includes('.alone.'),
+  }))
+}
+
+async function zfsJobs(): Promise<Job[]> {
+  const names = await testFiles('zfs')
+  return profiles.flatMap((profile) =>
+    names.map((name) => ({
+      label: `zfs/${name} (${profile})`,
+      argv: [join(here, 'in-guest.js'), profile, `test/zfs/${name}`],
+      alone: name.includes('.alone.'),
+    })),
+  )
+}
+
+async function runJob({ label, argv }: Job): Promise<Outcome> {
+  const started = performance.now()
+  const { output, ended } = await runNode(argv)
+  const counts = readCounts(output)
+  const crashed = ended !== 'status 0' && (counts === undefined || counts.failed === 0)
+  const outcome = counts ?? { passed: 0, failed: 0 }
+  if (crashed || counts === undefined) outcome.failed += 1
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  console.log(
+    `${outcome.failed === 0 ? 'ok  ' : 'FAIL'} ${label}: ${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s`,
+  )
+  if (outcome.failed > 0) console.log(`${output.trimEnd()}\n     (ended with ${ended})\n`)
+  else
+    for (const line of output.split('\n').filter((text) => text.startsWith('measured: '))) console.log(`       ${line}`)
+  return outcome
+}
+
+/** A test file's process leads its own group, so that its deadline ends whatever it has started. */
+function runNode(argv: string[]): Promise<{ output: string; ended: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['--enable-source-maps', ...argv], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    let deadline = ''
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text))
+    const timer = setTimeout(() => {
+      deadline = `its deadline of ${fileMilliseconds / 1000} s`
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    }, fileMilliseconds)
+    child.once('error', reject)
+    child.once('close', (status, signal) => {
+      clearTimeout(timer)
+      resolve({ output, ended: deadline || (signal ?? `status ${status}`) })
+    })
+  })
+}
+
+/** Reads the summary that uvu prints when a file is done. */
+function readCounts(output: string): Outcome | undefined {
+  const summary = /^\s*Total:\s+(\d+)\s+Passed:\s+(\d+)/m.exec(stripVTControlCharacters(output))
+  if (summary === null) return undefined
+  const passed = Number(summary[2])
+  return { passed, failed: Number(summary[1]) - passed }
+}
+
+void main()
