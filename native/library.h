@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "unique_fd.h"
+
+struct nvlist;  // libnvpair's, never looked into
+
+namespace flocker {
+
+/** libspl's boolean_t is an enum, an int in C. */
+using boolean = int;
+
+/**
+ * Every libzfs_core function that this addon calls, as OpenZFS 2.1 to 2.4 declare it (include/libzfs_core.h).
+ * REQUIRED ones exist in all of these; OPTIONAL ones are null where the loaded library is older.
+ */
+#define FLOCKER_LZC_FUNCTIONS(REQUIRED, OPTIONAL)                                                                     \
+  REQUIRED(libzfs_core_init, int, (void))                                                                             \
+  REQUIRED(libzfs_core_fini, void, (void))                                                                            \
+  REQUIRED(lzc_create, int, (const char*, int, nvlist*, uint8_t*, unsigned))                                          \
+  REQUIRED(lzc_snapshot, int, (nvlist*, nvlist*, nvlist**))                                                           \
+  REQUIRED(lzc_destroy, int, (const char*))                                                                           \
+  REQUIRED(lzc_destroy_snaps, int, (nvlist*, boolean, nvlist**))                                                      \
+  REQUIRED(lzc_rename, int, (const char*, const char*))                                                               \
+  REQUIRED(lzc_clone, int, (const char*, const char*, nvlist*))                                                       \
+  REQUIRED(lzc_promote, int, (const char*, char*, int))                                                               \
+  REQUIRED(lzc_rollback_to, int, (const char*, const char*))                                                          \
+  REQUIRED(lzc_hold, int, (nvlist*, int, nvlist**))                                                                   \
+  REQUIRED(lzc_release, int, (nvlist*, nvlist**))                                                                     \
+  REQUIRED(lzc_get_holds, int, (const char*, nvlist**))                                                               \
+  REQUIRED(lzc_bookmark, int, (nvlist*, nvlist**))                                                                    \
+  REQUIRED(lzc_get_bookmarks, int, (const char*, nvlist*, nvlist**))                                                  \
+  REQUIRED(lzc_destroy_bookmarks, int, (nvlist*, nvlist**))                                                           \
+  REQUIRED(lzc_send_space, int, (const char*, const char*, int, uint64_t*))                                           \
+  REQUIRED(lzc_send_resume_redacted, int, (const char*, const char*, int, int, uint64_t, uint64_t, const char*))      \
+  REQUIRED(lzc_receive_with_cmdprops, int,                                                                            \
+           (const char*, nvlist*, nvlist*, uint8_t*, unsigned, const char*, boolean, boolean, boolean, int,           \
+            const void*, int, uint64_t*, uint64_t*, uint64_t*, nvlist**))                                             \
+  OPTIONAL(lzc_receive_with_heal, int,                                                                                \
+           (const char*, nvlist*, nvlist*, uint8_t*, unsigned, const char*, boolean, boolean, boolean, boolean, int,  \
+            const void*, int, uint64_t*, uint64_t*, uint64_t*, nvlist**))                                             \
+  OPTIONAL(lzc_scrub, int, (int, const char*, nvlist*, nvlist**))                                                     \
+  OPTIONAL(lzc_get_vdev_prop, int, (const char*, nvlist*, nvlist**))                                                  \
+  OPTIONAL(lzc_set_vdev_prop, int, (const char*, nvlist*, nvlist**))                                                  \
+  OPTIONAL(lzc_get_props, int, (const char*, nvlist**))                                                               \
+  OPTIONAL(lzc_pool_prefetch, int, (const char*, int))                                                                \
+  OPTIONAL(lzc_ddt_prune, int, (const char*, int, uint64_t))
+
+#define FLOCKER_NVPAIR_FUNCTIONS(REQUIRED)                                        \
+  REQUIRED(nvlist_alloc, int, (nvlist**, unsigned, int))                          \
+  REQUIRED(nvlist_free, void, (nvlist*))                                          \
+  REQUIRED(nvlist_size, int, (nvlist*, size_t*, int))                             \
+  REQUIRED(nvlist_pack, int, (nvlist*, char**, size_t*, int, int))                \
+  REQUIRED(nvlist_unpack, int, (char*, size_t, nvlist**, int))
+
+/** Why libzfs_core can't be used. */
+struct LoadFailure {
+  /** The soname of the library that is missing, or empty. */
+  std::string library;
+  /** dlerror's sentence, or empty. */
+  std::string detail;
+  /** What opening /dev/zfs gave, or 0. */
+  int error = 0;
+};
+
+/**
+ * libzfs_core and libnvpair, loaded at run time so that the addon also loads where they are not installed. One per
+ * environment: dlopen and libzfs_core's own initialisation both count references and may be used from several threads.
+ */
+class Library {
+ public:
+  /** Null, and the failure filled in, when a library or a function that every supported release has is missing. */
+  static std::unique_ptr<Library> Load(LoadFailure* failure);
+  ~Library();
+  Library(const Library&) = delete;
+  Library& operator=(const Library&) = delete;
+
+  /** Opens /dev/zfs, for libzfs_core and for our own ioctls. Returns 0 or an errno. Idempotent. */
+  int Open();
+  /** Our own descriptor of /dev/zfs; valid after Open. */
+  int device() const { return device_.get(); }
+  /** The optional functions that this library has. */
+  std::vector<std::string> Features() const;
+  /** The file that was loaded. */
+  std::string Path() const;
+
+#define FLOCKER_MEMBER(name, result, parameters) result(*name) parameters = nullptr;
+  FLOCKER_LZC_FUNCTIONS(FLOCKER_MEMBER, FLOCKER_MEMBER)
+  FLOCKER_NVPAIR_FUNCTIONS(FLOCKER_MEMBER)
+#undef FLOCKER_MEMBER
+
+ private:
+  Library() = default;
+  bool Resolve(LoadFailure* failure);
+
+  void* handle_ = nullptr;
+  UniqueFd device_;
+  bool open_ = false;
+};
+
+}  // namespace flocker

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "library.h"
+
+namespace flocker {
+
+/** An nvlist in its packed form (native encoding); JavaScript reads and writes these bytes, see src/lzc/nvlist.ts. */
+using Packed = std::vector<uint8_t>;
+
+/** The one owner of an nvlist_t. */
+class Nvlist {
+ public:
+  explicit Nvlist(const Library& library) : library_(library) {}
+  ~Nvlist() { Reset(); }
+  Nvlist(const Nvlist&) = delete;
+  Nvlist& operator=(const Nvlist&) = delete;
+
+  nvlist* get() const { return list_; }
+  /** For a C function that gives back a list which its caller must free. */
+  nvlist** Out();
+  void Reset();
+  /** Returns 0 or an errno. Empty bytes mean no list (NULL). */
+  int Unpack(const Packed& bytes);
+  /** Returns 0 or an errno. No list gives empty bytes. */
+  int Pack(Packed* bytes) const;
+
+ private:
+  const Library& library_;
+  nvlist* list_ = nullptr;
+};
+
+}  // namespace flocker

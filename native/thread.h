@@ -1,0 +1,59 @@
+#pragma once
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+namespace flocker {
+
+/**
+ * A thread on which no signal is ever delivered: even a stop and continue of the process would end a send with EINTR
+ * (openzfs#16132). Joined by its owner, at the latest when it is destroyed.
+ */
+class Thread {
+ public:
+  Thread() = default;
+  Thread(const Thread&) = delete;
+  Thread& operator=(const Thread&) = delete;
+  ~Thread() { Join(); }
+
+  /** Returns 0 or an errno. */
+  int Start(std::function<void()> body) {
+    auto entry = std::make_unique<std::function<void()>>(std::move(body));
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, kStackSize);
+    // A new thread inherits its creator's mask: there is no moment at which a signal could slip in.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&thread_, &attributes, Enter, entry.get());
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    pthread_attr_destroy(&attributes);
+    if (error != 0) return error;
+    entry.release();
+    joinable_ = true;
+    return 0;
+  }
+
+  void Join() {
+    if (std::exchange(joinable_, false)) pthread_join(thread_, nullptr);
+  }
+
+ private:
+  static constexpr size_t kStackSize = 512 * 1024;
+
+  static void* Enter(void* argument) {
+    std::unique_ptr<std::function<void()>> body(static_cast<std::function<void()>*>(argument));
+    (*body)();
+    return nullptr;
+  }
+
+  pthread_t thread_{};
+  bool joinable_ = false;
+};
+
+}  // namespace flocker

@@ -1,0 +1,180 @@
+#include "zfs_ioctl.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "arguments.h"
+#include "operations.h"
+
+namespace flocker {
+
+namespace {
+
+// Numbers of /dev/zfs ioctls, from OpenZFS's include/sys/fs/zfs.h; the same in 2.1 to 2.4.
+enum : int {
+  kPoolConfigs = 0x5a04,
+  kPoolStats = 0x5a05,
+  kObjsetStats = 0x5a12,
+  kObjsetZplProps = 0x5a13,
+  kDatasetListNext = 0x5a14,
+  kSnapshotListNext = 0x5a15,
+  kSetProp = 0x5a16,
+  kInheritProp = 0x5a2b,
+  kObjsetReceivedProps = 0x5a33,
+};
+
+constexpr size_t kFirstListSize = 64 * 1024;
+constexpr size_t kBatchSize = 1024 * 1024;
+
+template <size_t size>
+bool CopyText(char (&target)[size], const std::string& text) {
+  if (text.size() >= size) return false;
+  memcpy(target, text.c_str(), text.size() + 1);
+  return true;
+}
+
+/**
+ * An ioctl whose answer is an nvlist of unknown size: where the buffer is too small the kernel says ENOMEM, and the
+ * command is made again (`prepare`) with a larger one.
+ */
+template <typename Prepare>
+int Execute(int device, int number, ZfsCommand* command, Packed* buffer, Prepare prepare) {
+  for (;;) {
+    prepare();
+    command->destination = reinterpret_cast<uint64_t>(buffer->data());
+    command->destinationSize = buffer->size();
+    command->destinationFilled = 0;
+    if (ioctl(device, number, command) == 0) return 0;
+    if (errno != ENOMEM || buffer->empty()) return errno;
+    buffer->resize(std::max<size_t>(buffer->size() * 2, command->destinationSize));
+  }
+}
+
+template <typename Number>
+void Append(Packed* bytes, Number number) {
+  auto* start = reinterpret_cast<const uint8_t*>(&number);
+  bytes->insert(bytes->end(), start, start + sizeof(number));
+}
+
+// The layout that src/datasets/batch.ts reads: five u32, three u64, then name, origin and packed properties.
+void AppendEntry(Packed* batch, const ZfsCommand& command, const Packed& properties) {
+  const DatasetStats& stats = command.stats;
+  uint32_t nameSize = strnlen(command.name, sizeof(command.name));
+  uint32_t originSize = strnlen(stats.origin, sizeof(stats.origin));
+  uint32_t listSize = command.destinationFilled ? command.destinationSize : 0;
+  Append(batch, nameSize);
+  Append(batch, originSize);
+  Append(batch, listSize);
+  Append(batch, static_cast<uint32_t>(stats.type));
+  Append(batch, static_cast<uint32_t>(stats.isSnapshot | stats.inconsistent << 1 | stats.redacted << 2));
+  Append(batch, stats.clones);
+  Append(batch, stats.createtxg);
+  Append(batch, stats.guid);
+  batch->insert(batch->end(), command.name, command.name + nameSize);
+  batch->insert(batch->end(), stats.origin, stats.origin + originSize);
+  batch->insert(batch->end(), properties.begin(), properties.begin() + listSize);
+}
+
+/** Names with a $ or % are ZFS's own. */
+bool IsHidden(const char* name) { return strpbrk(name, "$%") != nullptr; }
+
+/** One batch of children; the outcome's number is the cookie to go on from, and is absent at the end. */
+void ListBatch(const Library& library, int number, const std::string& parent, uint64_t cookie, size_t limit,
+               Outcome* outcome) {
+  auto command = std::make_unique<ZfsCommand>();
+  Packed buffer(kFirstListSize);
+  for (size_t count = 0; count < limit && outcome->list.size() < kBatchSize;) {
+    outcome->error = Execute(library.device(), number, command.get(), &buffer, [&] {
+      *command = ZfsCommand{};
+      CopyText(command->name, parent);
+      command->cookie = cookie;
+    });
+    // The end of the list; also what it says when the parent is not there.
+    if (outcome->error == ESRCH) {
+      outcome->error = 0;
+      return;
+    }
+    if (outcome->error != 0) return;
+    cookie = command->cookie;
+    if (IsHidden(command->name)) continue;
+    AppendEntry(&outcome->list, *command, buffer);
+    count++;
+  }
+  outcome->number = cookie;
+}
+
+/** list(snapshots, parent, cookie, limit) */
+Napi::Value List(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  int number = arguments.Flag(0) ? kSnapshotListNext : kDatasetListNext;
+  std::string parent = arguments.Text(1);
+  uint64_t cookie = arguments.BigInt(2);
+  int limit = arguments.Int(3);
+  if (!arguments.ok()) return {};
+  return Call(info, [=](const Library& library, Outcome& outcome) {
+    ListBatch(library, number, parent, cookie, limit, &outcome);
+  });
+}
+
+/** stats(name): a batch of one */
+Napi::Value Stats(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string name = arguments.Text(0);
+  if (!arguments.ok()) return {};
+  return Call(info, [=](const Library& library, Outcome& outcome) {
+    auto command = std::make_unique<ZfsCommand>();
+    Packed buffer(kFirstListSize);
+    outcome.error = Execute(library.device(), kObjsetStats, command.get(), &buffer, [&] {
+      *command = ZfsCommand{};
+      CopyText(command->name, name);
+    });
+    if (outcome.error == 0) AppendEntry(&outcome.list, *command, buffer);
+  });
+}
+
+/** An ioctl of a name, a value and a list, and a list in return. */
+template <int number>
+Napi::Value Plain(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string name = arguments.Text(0);
+  std::string value = arguments.OptionalText(1).value_or("");
+  Packed source = arguments.List(2);
+  uint64_t cookie = arguments.Flag(3);
+  if (!arguments.ok()) return {};
+  return Call(info, [=](const Library& library, Outcome& outcome) {
+    auto command = std::make_unique<ZfsCommand>();
+    Packed buffer(kFirstListSize), input(source);
+    outcome.error = Execute(library.device(), number, command.get(), &buffer, [&] {
+      *command = ZfsCommand{};
+      CopyText(command->name, name);
+      CopyText(command->value, value);
+      command->cookie = cookie;
+      command->source = reinterpret_cast<uint64_t>(input.data());
+      command->sourceSize = input.size();
+    });
+    if (command->destinationFilled && command->destinationSize <= buffer.size()) {
+      outcome.list.assign(buffer.begin(), buffer.begin() + command->destinationSize);
+    }
+    outcome.number = command->cookie;
+  });
+}
+
+}  // namespace
+
+void ExportIoctls(Napi::Env env, Napi::Object exports) {
+  auto add = [&](const char* name, auto function) { exports.Set(name, Napi::Function::New(env, function, name)); };
+  add("list", List);
+  add("stats", Stats);
+  add("setProperties", Plain<kSetProp>);
+  add("inheritProperty", Plain<kInheritProp>);
+  add("filesystemProperties", Plain<kObjsetZplProps>);
+  add("receivedProperties", Plain<kObjsetReceivedProps>);
+  add("poolConfigurations", Plain<kPoolConfigs>);
+  add("poolStatus", Plain<kPoolStats>);
+}
+
+}  // namespace flocker

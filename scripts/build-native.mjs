@@ -1,0 +1,40 @@
+// Builds build/Release/flocker_zfs.node where it is older than what it is made from. FLOCKER_ZFS_SANITIZE=address builds
+// it with that sanitizer. Never cleans build/: the compiled TypeScript lives there too.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const require = createRequire(import.meta.url)
+const target = join(root, 'build/Release/flocker_zfs.node')
+const stamp = join(root, 'build/Release/flocker_zfs.inputs')
+
+/** What the result depends on: the sources, how they are built, and by which Node.js. */
+function inputs() {
+  const hash = createHash('sha256').update(`${process.version} ${process.arch} ${process.env.FLOCKER_ZFS_SANITIZE ?? ''}`)
+  const files = readdirSync(join(root, 'native')).sort().map((name) => join('native', name))
+  for (const file of ['binding.gyp', ...files]) hash.update(file).update(readFileSync(join(root, file)))
+  return hash.digest('hex')
+}
+
+/** The installed Node.js's own headers, so that none are downloaded. */
+function headers() {
+  const prefix = dirname(dirname(realpathSync(process.execPath)))
+  return existsSync(join(prefix, 'include/node/node.h')) ? [`--nodedir=${prefix}`] : []
+}
+
+const wanted = inputs()
+if (existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) process.exit(0)
+
+const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js')
+for (const command of ['configure', 'build']) {
+  const built = spawnSync(process.execPath, [nodeGyp, command, '--release', ...headers()], { cwd: root, stdio: 'inherit' })
+  if (built.status !== 0) {
+    console.error('The native addon was not built. It needs Python 3, make and a C++17 compiler: apt install python3 make g++')
+    process.exit(1)
+  }
+}
+writeFileSync(stamp, wanted)
