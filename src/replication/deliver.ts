@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import { getProperties } from '../datasets/index.js'
 import { FlockerError, ReplicationError, StreamError, TransportError } from '../errors.js'
 import { beginRecordBytes, destroySnapshots, hold, send, sendSpace } from '../lzc/index.js'
-import { openReceive, receiveOutcome } from './messages.js'
+import { receiveVolume } from './messages.js'
 import { holdTag } from './names.js'
 import type { Peer } from './peer.js'
 import type { IncrementalBase } from './plan.js'
@@ -28,7 +28,7 @@ const defaultStallMilliseconds = 300_000
 
 /** How far it got decides what a failure must leave behind. */
 interface Reached {
-  /** The whole stream has been handed over, so the peer may have the snapshot even if it never said so. */
+  /** All of the stream has been read, so the peer may have the snapshot even if it never said so. */
   sent: boolean
 }
 
@@ -70,7 +70,7 @@ async function withdraw({ source, peer, target, logger }: Delivery, snapshot: st
 }
 
 async function stream(delivery: Delivery, snapshot: string, watchdog: Watchdog, reached: Reached): Promise<bigint> {
-  const { source, peer, base, options, transfer, target } = delivery
+  const { source, peer, base, options } = delivery
   const { signal } = watchdog
   const flags = await sendFlags(source.dataset)
   const from = base === undefined ? {} : { from: base.name }
@@ -79,26 +79,14 @@ async function stream(delivery: Delivery, snapshot: string, watchdog: Watchdog, 
   const outgoing = send(snapshot, { ...from, flags, signal })
   try {
     const begin = await peekBegin(outgoing)
-    const { ticket } = await peer.connection.request(
-      openReceive,
-      {
-        transfer,
-        volume: source.name,
-        snapshot: target.name,
-        begin: begin.toString('base64'),
-        estimate: total,
-        checkSpace: options.checkSpace ?? true,
-      },
-      { signal },
-    )
-    const outcome = peer.connection.request(receiveOutcome, { transfer }, { signal })
+    outgoing.once('end', () => {
+      reached.sent = true
+    })
+    const { ticket, outcome } = announce(delivery, begin, total, signal)
     const sending = sendOver(peer, ticket, outgoing, signal, (bytes) => {
       watchdog.touch()
       const report = meter.update(bytes, performance.now())
       if (report !== undefined) options.onProgress?.(report)
-    }).then((bytes) => {
-      reached.sent = true
-      return bytes
     })
     const confirmed = await bothEnds(sending, outcome, () => outgoing.destroy())
     checkConfirmed(delivery, confirmed.outcome)
@@ -109,18 +97,45 @@ async function stream(delivery: Delivery, snapshot: string, watchdog: Watchdog, 
   }
 }
 
+type Outcome = { guid: bigint; bytes: bigint }
+
+/** Tells the peer what is coming. It answers twice: with a ticket when the stream is welcome, and with how it ended. */
+function announce(
+  { transfer, source, peer, target, options }: Delivery,
+  begin: Buffer,
+  estimate: bigint,
+  signal: AbortSignal,
+): { ticket: Promise<string>; outcome: Promise<Outcome> } {
+  const params = {
+    transfer,
+    volume: source.name,
+    snapshot: target.name,
+    begin: begin.toString('base64'),
+    estimate,
+    checkSpace: options.checkSpace ?? true,
+  }
+  let admit: (ticket: string) => void
+  const welcome = new Promise<string>((resolve) => {
+    admit = resolve
+  })
+  const onEvent = (event: { ticket: string }): void => admit(event.ticket)
+  const outcome = peer.connection.request(receiveVolume, params, { signal, onEvent })
+  const refused = outcome.then<never>(() => {
+    throw new TransportError('PROTOCOL', `${peer.identity} answered without asking for the stream`)
+  })
+  return { ticket: Promise.race([welcome, refused]), outcome }
+}
+
 async function sendOver(
   peer: Peer,
-  ticket: string,
+  ticket: Promise<string>,
   source: Readable,
   signal: AbortSignal,
   onBytes: (bytes: bigint) => void,
 ): Promise<bigint> {
-  const channel = await peer.connection.openData(ticket, { signal })
+  const channel = await peer.connection.openData(await ticket, { signal })
   return channel.send(source, { signal, onBytes })
 }
-
-type Outcome = { guid: bigint; bytes: bigint }
 
 /**
  * Waits for both ends. The receiver's own word for what went wrong is better than what the sender sees of it, a stream that
@@ -129,12 +144,12 @@ type Outcome = { guid: bigint; bytes: bigint }
 async function bothEnds(
   sending: Promise<bigint>,
   outcome: Promise<Outcome>,
-  stop: () => void,
+  stop: (error: unknown) => void,
 ): Promise<{ bytes: bigint; outcome: Outcome }> {
   const [sent, received] = await Promise.all([
     settle(sending),
     settle(outcome).then((result) => {
-      if (!result.ok) stop()
+      if (!result.ok) stop(result.error)
       return result
     }),
   ])
@@ -180,8 +195,8 @@ async function sendFlags(dataset: string): Promise<Record<'largeBlocks' | 'embed
 /** Reads the BEGIN record and puts it back, so that the peer can judge the stream before any of it flows. */
 async function peekBegin(source: Readable): Promise<Buffer> {
   for (;;) {
-    const record = source.read(beginRecordBytes) as Buffer | null
-    if (record?.length === beginRecordBytes) {
+    const record: Buffer | null = source.read(beginRecordBytes)
+    if (record !== null && record.length === beginRecordBytes) {
       source.unshift(record)
       return record
     }

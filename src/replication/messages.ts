@@ -9,7 +9,6 @@ export const maxListedSnapshots = 4000
 const volume = z.string().min(1).max(200)
 const pointName = z.string().min(1).max(200)
 const point = z.object({ name: pointName, guid: uint64, createtxg: uint64 })
-const transfer = z.uuid()
 
 export const inspectVolume = defineMethod('volume.inspect', {
   params: z.object({ volume }),
@@ -24,9 +23,13 @@ export const inspectVolume = defineMethod('volume.inspect', {
   }),
 })
 
-export const openReceive = defineMethod('receive.open', {
+/**
+ * Receives one stream. The event says that the stream is welcome and gives the ticket for the data connection; the result comes
+ * when the snapshot is there, with its GUID as read back from the pool. Cancelling the request abandons the receive.
+ */
+export const receiveVolume = defineMethod('volume.receive', {
   params: z.object({
-    transfer,
+    transfer: z.uuid(),
     volume,
     snapshot: pointName,
     /** The stream's BEGIN record as it stands in the stream: 312 bytes (sys/zfs_ioctl.h, dmu_replay_record_t). */
@@ -36,11 +39,6 @@ export const openReceive = defineMethod('receive.open', {
     /** Whether to refuse when the estimate exceeds the space available. */
     checkSpace: z.boolean(),
   }),
-  result: z.object({ ticket: z.string().max(128) }),
-})
-
-/** Answers when the snapshot is there, with its GUID as read back from the pool. */
-export const receiveOutcome = defineMethod('receive.outcome', {
-  params: z.object({ transfer }),
+  event: z.object({ ticket: z.string().max(128) }),
   result: z.object({ guid: uint64, bytes: uint64 }),
 })

@@ -9,7 +9,7 @@ import { type LocalInventory, readInventory } from './local.js'
 import { inspectVolume } from './messages.js'
 import { checkSnapshotName, pendingProperty, snapshotName } from './names.js'
 import type { Peer } from './peer.js'
-import { type IncrementalBase, type Plan, planPush } from './plan.js'
+import { type Plan, planPush } from './plan.js'
 import type { Progress } from './progress.js'
 import { settleEarlier } from './settle.js'
 
@@ -101,9 +101,10 @@ export interface Target extends SnapshotPoint {
   ours: boolean
 }
 
-type Prepared =
-  | { plan: Extract<Plan, { kind: 'full' } | { kind: 'current' }>; target: Target }
-  | { plan: { kind: 'incremental'; base: IncrementalBase }; target: Target }
+interface Prepared {
+  plan: Exclude<Plan, { kind: 'diverged' | 'superseded' }>
+  target: Target
+}
 
 async function prepare(source: PushSource, peer: Peer, options: PushOptions): Promise<Prepared> {
   const request = options.signal === undefined ? {} : { signal: options.signal }

@@ -1,12 +1,13 @@
 import type { Logger } from 'pino'
+import type { z } from 'zod'
 import { getProperties } from '../datasets/index.js'
 import { DivergedError, FlockerError, ReplicationError, ZfsError } from '../errors.js'
 import { type BeginRecord, parseBeginRecord, receive, version } from '../lzc/index.js'
-import { authorize, type CallContext, type Handler, handle, type Rule } from '../transport/index.js'
+import { authorize, type Handler, handle, type RequestContext, type Rule } from '../transport/index.js'
 import type { Claims } from './claims.js'
 import { newestFirst } from './inventory.js'
 import { readInventory } from './local.js'
-import { inspectVolume, maxListedSnapshots, openReceive, receiveOutcome } from './messages.js'
+import { inspectVolume, maxListedSnapshots, receiveVolume } from './messages.js'
 import { checkSnapshotName, checkVolumeName } from './names.js'
 import { ensureParents } from './parents.js'
 import { checkReceivable } from './stream-support.js'
@@ -23,23 +24,14 @@ export interface ReceiverSettings {
 /** How long a receive waits for one of the same volume that is being cancelled, in milliseconds. */
 const busyMilliseconds = 5000
 
-interface Transfer {
-  peer: string
-  outcome: Promise<{ guid: bigint; bytes: bigint }>
-  abort(reason: Error): void
-}
-
 /** The receiving side of a push: answers what this host has, and receives into read-only, unmounted replicas. */
 export class Receiver {
-  readonly #transfers = new Map<string, Transfer>()
-
   constructor(private readonly settings: ReceiverSettings) {}
 
   handlers(): Handler[] {
     return [
       handle(inspectVolume, ({ volume }, { peer }) => this.#inspect(volume, peer)),
-      handle(openReceive, (params, context) => this.#open(params, context)),
-      handle(receiveOutcome, ({ transfer }, context) => this.#outcome(transfer, context)),
+      handle(receiveVolume, (params, context) => this.#receive(params, context)),
     ]
   }
 
@@ -56,7 +48,7 @@ export class Receiver {
     }
   }
 
-  async #open(params: OpenParams, context: CallContext): Promise<{ ticket: string }> {
+  async #receive(params: ReceiveParams, context: ReceiveContext): Promise<{ guid: bigint; bytes: bigint }> {
     const dataset = this.#authorized(params.volume, context.peer, 'receive')
     checkSnapshotName(params.snapshot)
     const begin = parseBeginRecord(Buffer.from(params.begin, 'base64'))
@@ -65,58 +57,20 @@ export class Receiver {
     if (release === undefined) {
       throw new ReplicationError('RECEIVER_BUSY', `${dataset} is receiving another stream`, { dataset })
     }
+    const logger = this.settings.logger.child({ transferId: params.transfer, dataset, peer: context.peer })
     try {
       await checkDestination(dataset, begin)
       await ensureParents(dataset, this.settings.root)
       if (params.checkSpace) await checkSpace(dataset, params.estimate)
+      logger.info({ snapshot: params.snapshot, estimate: String(params.estimate) }, 'receive begins')
+      const result = await receiveStream(`${dataset}@${params.snapshot}`, begin, context)
+      logger.info({ guid: String(result.guid), bytes: String(result.bytes) }, 'received')
+      return result
     } catch (error) {
-      release()
+      logger.warn({ err: error }, 'receive failed')
       throw error
-    }
-    return this.#start(params, begin, dataset, context, release)
-  }
-
-  #start(params: OpenParams, begin: BeginRecord, dataset: string, context: CallContext, release: () => void) {
-    const controller = new AbortController()
-    const { transfer } = params
-    const logger = this.settings.logger.child({ transferId: transfer, dataset, peer: context.peer })
-    const offer = context.offerData()
-    const outcome = receiveStream(`${dataset}@${params.snapshot}`, begin, offer, controller.signal)
-      .finally(release)
-      .then(
-        (result) => {
-          logger.info({ guid: String(result.guid), bytes: String(result.bytes) }, 'received')
-          return result
-        },
-        (error: unknown) => {
-          logger.warn({ err: error }, 'receive failed')
-          throw error
-        },
-      )
-    outcome.catch(() => offer.cancel())
-    const abort = (reason: Error): void => controller.abort(reason)
-    this.#transfers.set(transfer, { peer: context.peer, outcome, abort })
-    void context.connection.closed.then((error) => {
-      this.#transfers.delete(transfer)
-      abort(error ?? new ReplicationError('CANCELLED', 'The sending host has closed the connection', { dataset }))
-    })
-    logger.info({ snapshot: params.snapshot, estimate: String(params.estimate) }, 'receive begins')
-    return { ticket: offer.ticket }
-  }
-
-  async #outcome(id: string, context: CallContext) {
-    const transfer = this.#transfers.get(id)
-    if (transfer === undefined || transfer.peer !== context.peer) {
-      throw new ReplicationError('UNKNOWN_TRANSFER', `There is no transfer ${id}`)
-    }
-    const cancel = (): void =>
-      transfer.abort(new ReplicationError('CANCELLED', 'The sending host has cancelled the push'))
-    context.signal.addEventListener('abort', cancel, { once: true })
-    try {
-      return await transfer.outcome
     } finally {
-      context.signal.removeEventListener('abort', cancel)
-      this.#transfers.delete(id)
+      release()
     }
   }
 
@@ -128,14 +82,17 @@ export class Receiver {
   }
 }
 
-type OpenParams = Parameters<Parameters<typeof handle<typeof openReceive>>[1]>[0]
+type ReceiveParams = z.output<typeof receiveVolume.params>
+type ReceiveContext = RequestContext<z.output<typeof receiveVolume.event>>
 
 async function receiveStream(
   snapshot: string,
   begin: BeginRecord,
-  offer: ReturnType<CallContext['offerData']>,
-  signal: AbortSignal,
+  context: ReceiveContext,
 ): Promise<{ guid: bigint; bytes: bigint }> {
+  const { signal } = context
+  const offer = context.offerData()
+  context.emit({ ticket: offer.ticket })
   const channel = await offer.channel(signal)
   const sink = receive(snapshot, { overrides: replicaProperties(begin), raw: begin.features.includes('raw'), signal })
   const bytes = await channel.receive(sink, { signal })

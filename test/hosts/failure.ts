@@ -15,7 +15,7 @@ export async function volumeWithReplica(cluster: Cluster, name: string, mebibyte
 
 /** Starts a push over a slow link and waits until it is well under way. */
 export async function pushHalfWay(cluster: Cluster, order: Parameters<Cluster['startPush']>[0]): Promise<RunningPush> {
-  cluster.link('alpha').throttle(8 * 1024 * 1024)
+  await cluster.link('alpha').throttle(8 * 1024 * 1024)
   const running = cluster.startPush(order)
   await running.reached(8 * 1024 * 1024)
   return running

@@ -1,8 +1,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Cluster, type Profile } from './cluster.js'
+import type { ProfileName } from '../lab/index.js'
+import { Cluster } from './cluster.js'
 
-const pairs: [Profile, Profile][] = [
+const pairs: [ProfileName, ProfileName][] = [
   ['newest', 'newest'],
   ['oldest', 'newest'],
   ['oldest', 'oldest'],
