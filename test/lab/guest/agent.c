@@ -1,0 +1,461 @@
+// The first process of a guest: sets the host up, then runs the commands that the harness sends over the serial line.
+// Statically linked: it starts before there is a root file system worth the name.
+#define _GNU_SOURCE
+#include "protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define MAX_PROCESSES 256
+#define READ_SIZE (32 * 1024)
+#define OUTGOING_ENOUGH (128 * 1024) // no more output is read from processes while this much waits for the line
+
+struct buffer {
+  uint8_t *data;
+  size_t start, end, capacity;
+};
+
+struct stream {
+  int fd;          // -1 once closed
+  size_t to_drain; // after the process ended: what it left in the pipe
+  int64_t window;  // bytes that may still be sent
+};
+
+struct process {
+  bool used, ended, exit_sent, pty, end_input;
+  uint32_t id;
+  pid_t pid;
+  int input, status;
+  struct buffer pending; // input not yet written
+  struct stream output[2];
+};
+
+static struct process processes[MAX_PROCESSES];
+static struct buffer incoming, outgoing;
+static int line_fd = -1;
+
+static _Noreturn void halt(const char *why) {
+  dprintf(2, "lab agent: %s: %s\n", why, strerror(errno));
+  sync();
+  reboot(RB_POWER_OFF);
+  _exit(1);
+}
+
+static size_t buffered(const struct buffer *buffer) { return buffer->end - buffer->start; }
+
+static uint8_t *reserve(struct buffer *buffer, size_t length) {
+  if (buffer->start > 0 && buffer->end + length > buffer->capacity) {
+    memmove(buffer->data, buffer->data + buffer->start, buffered(buffer));
+    buffer->end -= buffer->start;
+    buffer->start = 0;
+  }
+  if (buffer->end + length > buffer->capacity) {
+    buffer->capacity = (buffer->end + length) * 2;
+    buffer->data = realloc(buffer->data, buffer->capacity);
+    if (buffer->data == NULL) halt("out of memory");
+  }
+  return buffer->data + buffer->end;
+}
+
+static void append(struct buffer *buffer, const void *data, size_t length) {
+  memcpy(reserve(buffer, length), data, length);
+  buffer->end += length;
+}
+
+static void consume(struct buffer *buffer, size_t length) {
+  buffer->start += length;
+  if (buffer->start == buffer->end) buffer->start = buffer->end = 0;
+}
+
+// Little-endian like x86-64, the only architecture that User-Mode Linux knows here.
+static uint32_t read_u32(const uint8_t *at) {
+  uint32_t value;
+  memcpy(&value, at, sizeof value);
+  return value;
+}
+
+static uint16_t read_u16(const uint8_t *at) {
+  uint16_t value;
+  memcpy(&value, at, sizeof value);
+  return value;
+}
+
+static void send_frame(uint8_t type, uint32_t id, const void *payload, size_t length) {
+  uint32_t size = (uint32_t)length + FRAME_HEADER - 4;
+  append(&outgoing, &size, 4);
+  append(&outgoing, &type, 1);
+  append(&outgoing, &id, 4);
+  append(&outgoing, payload, length);
+}
+
+static void send_u32s(uint8_t type, uint32_t id, uint32_t first, uint32_t second, int count) {
+  uint32_t values[2] = {first, second};
+  send_frame(type, id, values, (size_t)count * 4);
+}
+
+static struct process *find_process(uint32_t id) {
+  for (int index = 0; index < MAX_PROCESSES; index++)
+    if (processes[index].used && processes[index].id == id) return &processes[index];
+  return NULL;
+}
+
+static void close_fd(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+static void forget_if_done(struct process *process) {
+  if (!process->exit_sent || process->output[0].fd >= 0 || process->output[1].fd >= 0) return;
+  if (!process->pty) close_fd(&process->input);
+  free(process->pending.data);
+  memset(process, 0, sizeof *process);
+}
+
+// In the child, until exec: reports errno through `report`.
+static _Noreturn void become(const char *cwd, char **argv, char **env, uint32_t uid, int report) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
+  bool ok = chdir(cwd) == 0;
+  if (ok && uid != 0) ok = setgroups(0, NULL) == 0 && setgid(uid) == 0 && setuid(uid) == 0;
+  if (ok) {
+    environ = env;
+    execvp(argv[0], argv);
+  }
+  int error = errno;
+  if (write(report, &error, sizeof error) < 0) _exit(126);
+  _exit(127);
+}
+
+static void nonblocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
+
+struct request {
+  uint8_t flags;
+  uint32_t uid;
+  uint16_t rows, columns;
+  char *cwd, **argv, **env;
+};
+
+static bool parse_request(uint8_t *payload, size_t length, struct request *request) {
+  if (length < 14 || payload[length - 1] != 0) return false;
+  request->flags = payload[0];
+  request->uid = read_u32(payload + 1);
+  request->rows = read_u16(payload + 5);
+  request->columns = read_u16(payload + 7);
+  unsigned argc = read_u16(payload + 9), envc = read_u16(payload + 11);
+  char **strings = calloc(argc + envc + 3, sizeof *strings);
+  if (strings == NULL) return false;
+  char *at = (char *)payload + 13, *end = (char *)payload + length;
+  unsigned slot = 0;
+  for (unsigned index = 0; index < 1 + argc + envc; index++) {
+    if (at >= end) {
+      free(strings);
+      return false;
+    }
+    if (index == 1 + argc) slot++; // the NULL that ends argv
+    strings[slot++] = at;
+    at += strlen(at) + 1;
+  }
+  if (envc == 0) slot++;
+  request->cwd = strings[0];
+  request->argv = strings + 1;
+  request->env = strings + 1 + argc + 1;
+  return argc > 0;
+}
+
+static pid_t fork_with_pipes(const struct request *request, struct process *process, int report) {
+  int in[2] = {-1, -1}, out[2], err[2];
+  if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0) return -1;
+  if (request->flags & SPAWN_NO_STDIN) in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  else if (pipe2(in, O_CLOEXEC) < 0) return -1;
+  pid_t pid = fork();
+  if (pid == 0) {
+    setsid();
+    dup2(in[0], 0);
+    dup2(out[1], 1);
+    dup2(err[1], 2);
+    become(request->cwd, request->argv, request->env, request->uid, report);
+  }
+  close_fd(&in[0]);
+  close_fd(&out[1]);
+  close_fd(&err[1]);
+  process->input = in[1];
+  process->output[0].fd = out[0];
+  process->output[1].fd = err[0];
+  return pid;
+}
+
+static pid_t fork_with_pty(const struct request *request, struct process *process, int report) {
+  struct winsize size = {.ws_row = request->rows, .ws_col = request->columns};
+  int master;
+  pid_t pid = forkpty(&master, NULL, NULL, &size);
+  if (pid == 0) become(request->cwd, request->argv, request->env, request->uid, report);
+  if (pid < 0) return -1;
+  fcntl(master, F_SETFD, FD_CLOEXEC);
+  process->pty = true;
+  process->input = process->output[0].fd = master;
+  process->output[1].fd = -1;
+  return pid;
+}
+
+static void refuse(uint32_t id, int error, const char *what) {
+  uint8_t payload[256];
+  uint32_t number = (uint32_t)error;
+  memcpy(payload, &number, 4);
+  int length = snprintf((char *)payload + 4, sizeof payload - 4, "%s: %s", what, strerror(error));
+  send_frame(FRAME_REFUSED, id, payload, 4 + (size_t)length);
+}
+
+static void start(struct process *process, uint32_t id, const struct request *request) {
+  int report[2];
+  if (pipe2(report, O_CLOEXEC) < 0) halt("making a pipe");
+  memset(process, 0, sizeof *process);
+  process->id = id;
+  process->output[0].window = process->output[1].window = WINDOW;
+  process->pid = request->flags & SPAWN_PTY ? fork_with_pty(request, process, report[1])
+                                            : fork_with_pipes(request, process, report[1]);
+  close(report[1]);
+  int error = process->pid < 0 ? errno : 0;
+  // The fork has either exec'ed, which closes the pipe, or says why it could not.
+  if (error == 0 && read(report[0], &error, sizeof error) == 0) error = 0;
+  close(report[0]);
+  if (error != 0) {
+    refuse(id, error, request->argv[0]);
+    if (process->pid > 0) waitpid(process->pid, NULL, 0);
+    if (!process->pty) close_fd(&process->input);
+    close_fd(&process->output[0].fd);
+    close_fd(&process->output[1].fd);
+    return;
+  }
+  process->used = true;
+  for (int index = 0; index < 2; index++)
+    if (process->output[index].fd >= 0) nonblocking(process->output[index].fd);
+  if (process->input >= 0) nonblocking(process->input);
+  send_u32s(FRAME_STARTED, id, (uint32_t)process->pid, 0, 1);
+}
+
+static void on_spawn(uint32_t id, uint8_t *payload, size_t length) {
+  struct request request;
+  if (!parse_request(payload, length, &request)) {
+    refuse(id, EINVAL, "malformed request");
+    return;
+  }
+  struct process *free_slot = NULL;
+  for (int index = 0; index < MAX_PROCESSES && free_slot == NULL; index++)
+    if (!processes[index].used) free_slot = &processes[index];
+  if (free_slot == NULL) refuse(id, EAGAIN, "too many processes");
+  else start(free_slot, id, &request);
+  free(request.argv - 1);
+}
+
+static void write_input(struct process *process) {
+  while (buffered(&process->pending) > 0) {
+    size_t length = buffered(&process->pending);
+    ssize_t written = process->input < 0 ? (ssize_t)length : write(process->input, process->pending.data + process->pending.start, length);
+    if (written < 0 && errno == EAGAIN) return;
+    if (written < 0) { // nobody reads it any more
+      if (!process->pty) close_fd(&process->input);
+      process->input = -1;
+      continue;
+    }
+    consume(&process->pending, (size_t)written);
+    send_u32s(FRAME_CREDIT, process->id, (uint32_t)written, 0, 1);
+  }
+  if (process->end_input && !process->pty) close_fd(&process->input);
+}
+
+static void on_resize(struct process *process, const uint8_t *payload) {
+  struct winsize size = {.ws_row = read_u16(payload), .ws_col = read_u16(payload + 2)};
+  if (process->pty && process->output[0].fd >= 0) ioctl(process->output[0].fd, TIOCSWINSZ, &size);
+}
+
+static void on_setup(const uint8_t *payload, size_t length) {
+  char error[1024] = "malformed configuration";
+  if (length == 0 || payload[length - 1] != 0 || setup_host((const char *)payload, (unsigned)length, error, sizeof error) < 0)
+    send_frame(FRAME_FAILED, 0, error, strlen(error));
+  else
+    send_frame(FRAME_READY, 0, NULL, 0);
+}
+
+static void on_frame(uint8_t type, uint32_t id, uint8_t *payload, size_t length) {
+  if (type == FRAME_SETUP) return on_setup(payload, length);
+  if (type == FRAME_SPAWN) return on_spawn(id, payload, length);
+  struct process *process = find_process(id);
+  if (process == NULL) return; // it has ended while this was on its way
+  if (type == FRAME_STDIN) {
+    append(&process->pending, payload, length);
+    write_input(process);
+  } else if (type == FRAME_STDIN_END) {
+    process->end_input = true;
+    write_input(process);
+  } else if (type == FRAME_KILL && length == 4) {
+    // The group outlives its leader where a command has put children in the background.
+    kill(-process->pid, (int)read_u32(payload));
+  } else if ((type == FRAME_ACK_STDOUT || type == FRAME_ACK_STDERR) && length == 4) {
+    process->output[type - FRAME_ACK_STDOUT].window += read_u32(payload);
+  } else if (type == FRAME_RESIZE && length == 4) {
+    on_resize(process, payload);
+  }
+}
+
+static void read_line(void) {
+  ssize_t length = read(line_fd, reserve(&incoming, READ_SIZE), READ_SIZE);
+  if (length < 0 && errno == EAGAIN) return;
+  if (length <= 0) halt("the harness is gone");
+  incoming.end += (size_t)length;
+  while (buffered(&incoming) >= FRAME_HEADER) {
+    uint8_t *frame = incoming.data + incoming.start;
+    uint32_t size = read_u32(frame);
+    if (size < FRAME_HEADER - 4 || size > FRAME_MAX) {
+      errno = EPROTO;
+      halt("a frame of impossible length");
+    }
+    if (buffered(&incoming) < size + 4) return;
+    on_frame(frame[4], read_u32(frame + 5), frame + FRAME_HEADER, size + 4 - FRAME_HEADER);
+    consume(&incoming, size + 4);
+  }
+}
+
+static void write_line(void) {
+  while (buffered(&outgoing) > 0) {
+    ssize_t written = write(line_fd, outgoing.data + outgoing.start, buffered(&outgoing));
+    if (written < 0 && errno == EAGAIN) return;
+    if (written < 0) halt("the harness is gone");
+    consume(&outgoing, (size_t)written);
+  }
+}
+
+static bool may_read(const struct process *process, int index) {
+  return process->output[index].fd >= 0 && process->output[index].window > 0 && buffered(&outgoing) < OUTGOING_ENOUGH;
+}
+
+static void read_output(struct process *process, int index) {
+  struct stream *stream = &process->output[index];
+  uint8_t data[READ_SIZE];
+  size_t wanted = stream->window < READ_SIZE ? (size_t)stream->window : READ_SIZE;
+  ssize_t length = read(stream->fd, data, wanted);
+  if (length < 0 && errno == EAGAIN) return;
+  if (length <= 0) { // a pty says EIO when its last holder is gone
+    stream->to_drain = 0;
+    if (process->pty) process->input = -1;
+    close_fd(&stream->fd);
+    send_frame(index == 0 ? FRAME_STDOUT_END : FRAME_STDERR_END, process->id, NULL, 0);
+    return;
+  }
+  stream->window -= length;
+  stream->to_drain -= stream->to_drain < (size_t)length ? stream->to_drain : (size_t)length;
+  send_frame(index == 0 ? FRAME_STDOUT : FRAME_STDERR, process->id, data, (size_t)length);
+}
+
+static void send_exit_when_drained(struct process *process) {
+  if (!process->ended || process->exit_sent || process->output[0].to_drain > 0 || process->output[1].to_drain > 0) return;
+  uint32_t status = WIFEXITED(process->status) ? (uint32_t)WEXITSTATUS(process->status) : 0;
+  uint32_t number = WIFSIGNALED(process->status) ? (uint32_t)WTERMSIG(process->status) : 0;
+  send_u32s(FRAME_EXIT, process->id, status, number, 2);
+  process->exit_sent = true;
+}
+
+static void reap(int signal_fd) {
+  struct signalfd_siginfo information;
+  while (read(signal_fd, &information, sizeof information) > 0) continue;
+  int status;
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    for (int index = 0; index < MAX_PROCESSES; index++) {
+      struct process *process = &processes[index];
+      if (!process->used || process->ended || process->pid != pid) continue;
+      process->ended = true;
+      process->status = status;
+      for (int which = 0; which < 2; which++) {
+        int left = 0;
+        if (process->output[which].fd >= 0 && ioctl(process->output[which].fd, FIONREAD, &left) == 0)
+          process->output[which].to_drain = (size_t)left;
+      }
+    }
+  }
+}
+
+static void open_line(void) {
+  // devtmpfs is not mounted yet, and the outside's /dev, seen through hostfs, is not ours.
+  mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+  line_fd = open("/dev/ttyS0", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  struct termios settings;
+  if (line_fd < 0 || tcgetattr(line_fd, &settings) < 0) halt("opening the serial line");
+  cfmakeraw(&settings);
+  if (tcsetattr(line_fd, TCSANOW, &settings) < 0) halt("setting the serial line");
+}
+
+struct interest {
+  struct process *process;
+  int index; // of the output stream, -1 for its input
+};
+
+static int gather(struct pollfd *polled, struct interest *interests) {
+  int count = 2;
+  for (int slot = 0; slot < MAX_PROCESSES; slot++) {
+    struct process *process = &processes[slot];
+    if (!process->used) continue;
+    for (int index = 0; index < 2; index++) {
+      if (!may_read(process, index)) continue;
+      interests[count] = (struct interest){process, index};
+      polled[count++] = (struct pollfd){.fd = process->output[index].fd, .events = POLLIN};
+    }
+    if (process->input >= 0 && buffered(&process->pending) > 0) {
+      interests[count] = (struct interest){process, -1};
+      polled[count++] = (struct pollfd){.fd = process->input, .events = POLLOUT};
+    }
+  }
+  return count;
+}
+
+int main(void) {
+  static struct pollfd polled[2 + 3 * MAX_PROCESSES];
+  static struct interest interests[2 + 3 * MAX_PROCESSES];
+  open_line();
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t child;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &child, NULL);
+  int signal_fd = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
+  if (signal_fd < 0) halt("making a signalfd");
+  send_u32s(FRAME_HELLO, 0, PROTOCOL_VERSION, 0, 1);
+  for (;;) {
+    polled[0] = (struct pollfd){.fd = line_fd, .events = (short)(POLLIN | (buffered(&outgoing) > 0 ? POLLOUT : 0))};
+    polled[1] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
+    int count = gather(polled, interests);
+    if (poll(polled, (nfds_t)count, -1) < 0 && errno != EINTR) halt("polling");
+    if (polled[0].revents & ~POLLOUT) read_line();
+    for (int index = 2; index < count; index++) {
+      if (polled[index].revents == 0 || !interests[index].process->used) continue;
+      if (interests[index].index < 0) write_input(interests[index].process);
+      else if (interests[index].process->output[interests[index].index].fd == polled[index].fd)
+        read_output(interests[index].process, interests[index].index);
+    }
+    if (polled[1].revents != 0) reap(signal_fd);
+    for (int slot = 0; slot < MAX_PROCESSES; slot++) {
+      if (!processes[slot].used) continue;
+      send_exit_when_drained(&processes[slot]);
+      forget_if_done(&processes[slot]);
+    }
+    write_line();
+  }
+}

@@ -1,0 +1,47 @@
+// The framed protocol between the harness and the agent in a guest, over the guest's serial line.
+//
+// A frame is u32 length (of what follows), u8 type, u32 process id (the harness's number for a command, 0 for the host itself),
+// then the payload; all integers little-endian. test/lab/frames.ts is the other end and repeats these numbers.
+//
+// Flow control: the agent sends at most WINDOW bytes of each of a process's outputs beyond what FRAME_ACK_* has acknowledged;
+// the harness sends at most WINDOW bytes of its input beyond what FRAME_CREDIT has returned.
+
+#ifndef LAB_PROTOCOL_H
+#define LAB_PROTOCOL_H
+
+#define PROTOCOL_VERSION 1
+#define FRAME_HEADER 9
+#define FRAME_MAX (256 * 1024)
+#define WINDOW (512 * 1024)
+
+enum frame_type {
+  // harness to agent
+  FRAME_SETUP = 1,   // NUL-terminated "key=value" strings, see setup.c
+  FRAME_SPAWN = 2,   // u8 flags, u32 uid, u16 rows, u16 columns, u16 argc, u16 envc, then NUL-terminated cwd, argv, env
+  FRAME_STDIN = 3,   // bytes for its standard input
+  FRAME_STDIN_END = 4,
+  FRAME_KILL = 5,    // u32 signal, to its process group
+  FRAME_ACK_STDOUT = 6, // u32 bytes consumed
+  FRAME_ACK_STDERR = 7,
+  FRAME_RESIZE = 8, // u16 rows, u16 columns
+  // agent to harness
+  FRAME_HELLO = 64,  // u32 version
+  FRAME_READY = 65,
+  FRAME_FAILED = 66, // text: the host could not be set up
+  FRAME_STARTED = 67, // u32 pid in the guest
+  FRAME_REFUSED = 68, // u32 errno, then text: the command could not be started
+  FRAME_STDOUT = 69,
+  FRAME_STDERR = 70,
+  FRAME_STDOUT_END = 71,
+  FRAME_STDERR_END = 72,
+  FRAME_EXIT = 73,   // u32 status, u32 signal; all that the process itself wrote was sent before
+  FRAME_CREDIT = 74, // u32 bytes of input written
+};
+
+#define SPAWN_PTY 1
+#define SPAWN_NO_STDIN 2
+
+// setup.c: makes a bare kernel a host; returns 0 or writes what failed into `error`.
+int setup_host(const char *config, unsigned length, char *error, unsigned error_size);
+
+#endif

@@ -1,0 +1,167 @@
+/**
+ * The lab: real hosts with real OpenZFS, on a machine that has none.
+ *
+ *     this Node.js process                         outside, an ordinary user's processes
+ *    ┌──────────────────────┐   lines    ┌────────────────────────────────────────────────┐
+ *    │ openLab()            │───────────>│ switch: forwards frames; cuts, delays, garbles  │
+ *    │                      │            └──▲──────────────────────────▲──────────────────┘
+ *    │  lab.link('alpha') ──┤               │ cable: one packet        │
+ *    │                      │               │ is one Ethernet frame    │
+ *    │                      │  pipe    ┌────┴─────────┐          ┌─────┴────────┐
+ *    │  lab.host('alpha') ──┼─────────>│ power alpha  │          │ power beta   │   pipe closed = plug pulled
+ *    │                      │  serial  │ ┌──────────┐ │          │ ┌──────────┐ │
+ *    │    .run(['zpool'..]) ┼──────────┼>│  guest   │ │          │ │  guest   │ │   User-Mode Linux: a kernel as a process
+ *    └──────────────────────┘  line    │ │ agent=1  │ │          │ │ agent=1  │ │   PID 1 runs what run() sends
+ *                                      │ └────┬─────┘ │          │ └────┬─────┘ │
+ *                                      └──────┼───────┘          └──────┼───────┘
+ *                                        disk images               disk images      sparse files: /dev/ubda, ...
+ *
+ * A guest's root is an overlay: what it writes goes to its memory, what it reads comes from the outside's own root (so Node.js
+ * and this checkout are at their usual paths), with the profile's ZFS tools laid between. Its disks are all that survives
+ * {@link Host.cutPower}. Nothing is mounted outside, no privilege is needed and the outside's network is not touched.
+ *
+ * Whatever ends this process, even SIGKILL, closes its pipes: then the power supplies kill their guests, and the switch removes
+ * the lab's directory.
+ *
+ * @module
+ */
+import { mkdtemp, open } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ArgumentError, throwIfAborted } from '../../src/errors.js'
+import type { Host, Link } from './host.js'
+import { loadBootable } from './profile.js'
+import { parseSize } from './size.js'
+import { Switch } from './switch.js'
+import { prepareTools } from './tools.js'
+import { UmlHost } from './uml-host.js'
+
+export { LabCommandError, LabError } from './errors.js'
+export type * from './host.js'
+
+/** The kernel and OpenZFS of a host: `newest` is Linux 7.2 with ZFS 2.4, `oldest` Linux 6.1 with ZFS 2.1. */
+export type ProfileName = 'newest' | 'oldest'
+
+export interface HostOptions {
+  /** Letters, digits and hyphens; the other hosts know it by this name. */
+  name: string
+  /** Default `newest`. */
+  profile?: ProfileName
+  /** Sizes of its disks, as bytes or as `2 GiB`; default one of 2 GiB. They are sparse. */
+  disks?: readonly (number | string)[]
+  /** Default 1 GiB; taken from the outside only as it is used. */
+  memory?: number | string
+}
+
+export interface LabOptions {
+  hosts: readonly HostOptions[]
+  /** Ends the opening; it has no effect on an open lab. */
+  signal?: AbortSignal
+  /** Default 20 s for the newest profile and 40 s for the oldest. */
+  bootTimeoutMilliseconds?: number
+}
+
+const DEFAULT_BOOT_MILLISECONDS: Record<ProfileName, number> = { newest: 20_000, oldest: 40_000 }
+const MAX_HOSTS = 64
+const MAX_DISKS = 8
+
+/** Hosts on a switch. Dispose of it (`await using`) to end them. */
+export class Lab {
+  readonly hosts: readonly Host[]
+  readonly #switch: Switch
+
+  constructor(hosts: readonly Host[], theSwitch: Switch) {
+    this.hosts = hosts
+    this.#switch = theSwitch
+  }
+
+  host(name: string): Host {
+    const host = this.hosts.find((candidate) => candidate.name === name)
+    if (host === undefined) throw new ArgumentError(`the lab has no host ${name}`)
+    return host
+  }
+
+  /** The cable of that host. */
+  link(name: string): Link {
+    return this.#switch.link(this.host(name).name)
+  }
+
+  /** Cuts every host's power and removes all files of the lab. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ends = await Promise.allSettled(this.hosts.map((host) => host.cutPower()))
+    await this.#switch.close()
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+}
+
+/**
+ * Boots hosts, all at a time.
+ * @throws ArgumentError, `LabError`, a `TimeoutError` where a boot takes too long; nothing is left running then
+ */
+export async function openLab(options: LabOptions): Promise<Lab> {
+  checkHosts(options.hosts)
+  throwIfAborted(options.signal, 'opening the lab')
+  const tools = await prepareTools()
+  const profiles = await Promise.all(options.hosts.map((host) => loadBootable(host.profile ?? 'newest')))
+  const directory = await mkdtemp(join(tmpdir(), 'flocker-zfs-lab-'))
+  const theSwitch = await Switch.start(tools.switch, directory)
+  const hostsFile = options.hosts.map((host, index) => `${addressOf(index)} ${host.name}\n`).join('')
+  const hosts: UmlHost[] = []
+  const lab = new Lab(hosts, theSwitch)
+  try {
+    for (const [index, host] of options.hosts.entries()) {
+      const profile = profiles[index]
+      if (profile === undefined) throw new ArgumentError(`no profile for ${host.name}`)
+      hosts.push(
+        new UmlHost({
+          name: host.name,
+          number: index + 1,
+          address: addressOf(index),
+          hostsFile: `127.0.0.1 localhost\n${hostsFile}`,
+          memoryBytes: parseSize(host.memory ?? '1 GiB'),
+          diskImages: await createDisks(directory, host),
+          profile,
+          tools,
+          directory: join(directory, host.name),
+          switchSocket: join(directory, 'switch'),
+          bootTimeoutMilliseconds:
+            options.bootTimeoutMilliseconds ?? DEFAULT_BOOT_MILLISECONDS[host.profile ?? 'newest'],
+        }),
+      )
+    }
+    const boots = await Promise.allSettled(
+      hosts.map((host) => host.boot(options.signal === undefined ? {} : { signal: options.signal })),
+    )
+    for (const boot of boots) if (boot.status === 'rejected') throw boot.reason
+    return lab
+  } catch (error) {
+    await lab[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+function addressOf(index: number): string {
+  return `10.77.0.${index + 1}`
+}
+
+function checkHosts(hosts: readonly HostOptions[]): void {
+  if (hosts.length === 0 || hosts.length > MAX_HOSTS)
+    throw new ArgumentError(`a lab has 1 to ${MAX_HOSTS} hosts, not ${hosts.length}`)
+  for (const { name, disks = [] } of hosts) {
+    if (!/^[a-z][a-z0-9-]{0,30}$/.test(name)) throw new ArgumentError(`not a host's name: ${JSON.stringify(name)}`)
+    if (disks.length > MAX_DISKS) throw new ArgumentError(`${name} has more than ${MAX_DISKS} disks`)
+  }
+  if (new Set(hosts.map((host) => host.name)).size !== hosts.length)
+    throw new ArgumentError('two hosts have the same name')
+}
+
+async function createDisks(directory: string, host: HostOptions): Promise<string[]> {
+  const images: string[] = []
+  for (const [index, size] of (host.disks ?? ['2 GiB']).entries()) {
+    const image = join(directory, `${host.name}-${index}.img`)
+    const file = await open(image, 'wx')
+    await file.truncate(parseSize(size)).finally(() => file.close())
+    images.push(image)
+  }
+  return images
+}
