@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { FlockerError, TimeoutError } from '../../src/errors.js'
 import { LabError } from './errors.js'
-import { encodeFrame, type Frame, FrameReader, FrameType, PROTOCOL_VERSION } from './frames.js'
+import { encodeFrame, type Frame, FrameReader, FrameType, LINE_WINDOW, PROTOCOL_VERSION } from './frames.js'
 import { Outcome } from './outcome.js'
 
 /** What takes the frames that concern one command. */
@@ -17,6 +17,8 @@ export class Connection {
   readonly #receivers = new Map<number, FrameReceiver>()
   readonly #greeting = new Outcome<void>()
   readonly #setUp = new Outcome<void>()
+  readonly #unsent: Buffer[] = []
+  #underWay = 0
   #nextId = 1
   #lost: FlockerError | undefined
 
@@ -55,7 +57,21 @@ export class Connection {
   }
 
   send(type: number, id: number, payload?: Uint8Array): void {
-    if (this.#lost === undefined) this.#line.write(encodeFrame(type, id, payload))
+    if (this.#lost !== undefined) return
+    this.#unsent.push(encodeFrame(type, id, payload))
+    this.#flush()
+  }
+
+  #flush(): void {
+    while (this.#underWay < LINE_WINDOW) {
+      const frame = this.#unsent.shift()
+      if (frame === undefined) return
+      const room = LINE_WINDOW - this.#underWay
+      if (frame.length > room) this.#unsent.unshift(frame.subarray(room))
+      const part = frame.subarray(0, room)
+      this.#underWay += part.length
+      this.#line.write(part)
+    }
   }
 
   /** The host has gone: all that waits for it learns why. */
@@ -77,6 +93,9 @@ export class Connection {
       if (version === PROTOCOL_VERSION) this.#greeting.resolve()
       else
         this.lose(new LabError('BOOT_FAILED', `the agent speaks protocol version ${version}, not ${PROTOCOL_VERSION}`))
+    } else if (frame.type === FrameType.LINE_ACK) {
+      this.#underWay -= frame.payload.readUInt32LE(0)
+      this.#flush()
     } else if (frame.type === FrameType.READY) {
       this.#setUp.resolve()
     } else if (frame.type === FrameType.FAILED) {

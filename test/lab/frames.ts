@@ -1,8 +1,10 @@
 // The framed protocol between the harness and the agent in a guest: see guest/protocol.h, whose numbers these are.
 import { FlockerError } from '../../src/errors.js'
 
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 export const WINDOW = 512 * 1024
+/** Bytes under way to the guest, of all that is sent. See guest/protocol.h for why. */
+export const LINE_WINDOW = 2048
 const HEADER_BYTES = 9
 const MAX_FRAME_BYTES = 256 * 1024
 
@@ -26,6 +28,7 @@ export const FrameType = {
   STDERR_END: 72,
   EXIT: 73,
   CREDIT: 74,
+  LINE_ACK: 75,
 } as const
 
 export interface Frame {
@@ -66,6 +69,8 @@ export interface SpawnRequest {
   argv: readonly string[]
   env: Record<string, string>
   cwd: string
+  /** Standard input: empty for STDIN frames, an absolute path in the guest, or a name in the inbox. */
+  input: string
   user: number
   terminal: { rows: number; columns: number } | undefined
 }
@@ -81,7 +86,7 @@ export function encodeSpawn(request: SpawnRequest): Buffer {
   head.writeUInt16LE(request.terminal?.columns ?? 0, 7)
   head.writeUInt16LE(request.argv.length, 9)
   head.writeUInt16LE(env.length, 11)
-  return Buffer.concat([head, encodeStrings([request.cwd, ...request.argv, ...env])])
+  return Buffer.concat([head, encodeStrings([request.cwd, request.input, ...request.argv, ...env])])
 }
 
 /** Cuts a byte stream into frames. */

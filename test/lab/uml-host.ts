@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, open, readFile, statfs } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Duplex } from 'node:stream'
 import { AbortError, ArgumentError, abortReason, TimeoutError, throwIfAborted } from '../../src/errors.js'
@@ -50,6 +50,7 @@ export class UmlHost implements Host {
   readonly #plan: HostPlan
   #running: Running | undefined
   #off: LabError
+  #inputs = 0
 
   constructor(plan: HostPlan) {
     this.#plan = plan
@@ -99,12 +100,17 @@ export class UmlHost implements Host {
   }
 
   spawn(argv: readonly string[], options: SpawnOptions = {}): LabProcess {
+    return this.#start(argv, options, '')
+  }
+
+  #start(argv: readonly string[], options: SpawnOptions, input: string): LabProcess {
     if (argv.length === 0) throw new ArgumentError('a command needs at least a program')
     if (this.#running === undefined) throw this.#off
     const request = {
       argv,
       env: { ...defaultEnvironment, ...options.env },
       cwd: options.cwd ?? '/',
+      input,
       user: options.user ?? 0,
       terminal: options.terminal,
     }
@@ -113,11 +119,19 @@ export class UmlHost implements Host {
 
   async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
     const { check = true, input = '', ...spawnOptions } = options
-    const command = this.spawn(argv, { timeoutMilliseconds: COMMAND_MILLISECONDS, ...spawnOptions })
+    const inputFile = input.length === 0 ? undefined : `input-${++this.#inputs}`
+    if (inputFile !== undefined) await writeFile(join(this.#plan.directory, inputFile), input)
+    try {
+      const limited = { timeoutMilliseconds: COMMAND_MILLISECONDS, ...spawnOptions }
+      return await this.#finish(argv, this.#start(argv, limited, inputFile ?? '/dev/null'), check)
+    } finally {
+      if (inputFile !== undefined) await rm(join(this.#plan.directory, inputFile), { force: true })
+    }
+  }
+
+  async #finish(argv: readonly string[], command: LabProcess, check: boolean): Promise<RunResult> {
     const stdout = collect(command.stdout)
     const stderr = collect(command.stderr)
-    command.stdin.on('error', stdout.note)
-    command.stdin.end(input)
     const written = () => ({ stdout: stdout.bytes().toString(), stderr: stderr.bytes().toString() })
     try {
       const result = { ...(await command.exit), ...written(), stdoutBytes: stdout.bytes() }
@@ -212,6 +226,7 @@ export class UmlHost implements Host {
       `hostname=${name}`,
       `address=${address}`,
       `hosts=${hostsFile}`,
+      `inbox=${this.#plan.directory}`,
       `hostid=${(0x1ab00000 + number).toString(16)}`,
       ...(profile.userland === '' ? [] : [`userland=${profile.userland}`]),
       ...[...kept].map((path) => `keep=${path}`),

@@ -152,7 +152,7 @@ struct request {
   uint8_t flags;
   uint32_t uid;
   uint16_t rows, columns;
-  char *cwd, **argv, **env;
+  char *cwd, *input, **argv, **env;
 };
 
 static bool parse_request(uint8_t *payload, size_t length, struct request *request) {
@@ -162,31 +162,35 @@ static bool parse_request(uint8_t *payload, size_t length, struct request *reque
   request->rows = read_u16(payload + 5);
   request->columns = read_u16(payload + 7);
   unsigned argc = read_u16(payload + 9), envc = read_u16(payload + 11);
-  char **strings = calloc(argc + envc + 3, sizeof *strings);
+  char **strings = calloc(argc + envc + 4, sizeof *strings);
   if (strings == NULL) return false;
   char *at = (char *)payload + 13, *end = (char *)payload + length;
   unsigned slot = 0;
-  for (unsigned index = 0; index < 1 + argc + envc; index++) {
+  for (unsigned index = 0; index < 2 + argc + envc; index++) {
     if (at >= end) {
       free(strings);
       return false;
     }
-    if (index == 1 + argc) slot++; // the NULL that ends argv
+    if (index == 2 + argc) slot++; // the NULL that ends argv
     strings[slot++] = at;
     at += strlen(at) + 1;
   }
-  if (envc == 0) slot++;
   request->cwd = strings[0];
-  request->argv = strings + 1;
-  request->env = strings + 1 + argc + 1;
+  request->input = strings[1];
+  request->argv = strings + 2;
+  request->env = strings + 2 + argc + 1;
   return argc > 0;
 }
 
 static pid_t fork_with_pipes(const struct request *request, struct process *process, int report) {
   int in[2] = {-1, -1}, out[2], err[2];
+  if (*request->input != 0) {
+    in[0] = openat(inbox_fd, request->input, O_RDONLY | O_CLOEXEC);
+    if (in[0] < 0) return -1;
+  } else if (pipe2(in, O_CLOEXEC) < 0) {
+    return -1;
+  }
   if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0) return -1;
-  if (request->flags & SPAWN_NO_STDIN) in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  else if (pipe2(in, O_CLOEXEC) < 0) return -1;
   pid_t pid = fork();
   if (pid == 0) {
     setsid();
@@ -230,6 +234,7 @@ static void start(struct process *process, uint32_t id, const struct request *re
   if (pipe2(report, O_CLOEXEC) < 0) halt("making a pipe");
   memset(process, 0, sizeof *process);
   process->id = id;
+  process->input = process->output[0].fd = process->output[1].fd = -1;
   process->output[0].window = process->output[1].window = WINDOW;
   process->pid = request->flags & SPAWN_PTY ? fork_with_pty(request, process, report[1])
                                             : fork_with_pipes(request, process, report[1]);
@@ -264,7 +269,7 @@ static void on_spawn(uint32_t id, uint8_t *payload, size_t length) {
     if (!processes[index].used) free_slot = &processes[index];
   if (free_slot == NULL) refuse(id, EAGAIN, "too many processes");
   else start(free_slot, id, &request);
-  free(request.argv - 1);
+  free(request.argv - 2);
 }
 
 static void write_input(struct process *process) {
@@ -322,6 +327,7 @@ static void read_line(void) {
   if (length < 0 && errno == EAGAIN) return;
   if (length <= 0) halt("the harness is gone");
   incoming.end += (size_t)length;
+  send_u32s(FRAME_LINE_ACK, 0, (uint32_t)length, 0, 1);
   while (buffered(&incoming) >= FRAME_HEADER) {
     uint8_t *frame = incoming.data + incoming.start;
     uint32_t size = read_u32(frame);

@@ -24,6 +24,8 @@
 #define MAX_KEPT 16
 #define MAX_MODULES 32
 
+int inbox_fd = -1;
+
 struct failure {
   char *text;
   unsigned size;
@@ -229,7 +231,7 @@ int setup_host(const char *config, unsigned length, char *error, unsigned error_
   // Opened before the new root hides them.
   int kept_count = open_all(config, length, "keep", O_PATH, kept, MAX_KEPT, &failure);
   int module_count = kept_count < 0 ? -1 : open_all(config, length, "module", O_RDONLY, modules, MAX_MODULES, &failure);
-  if (module_count < 0) return -1;
+  if (module_count < 0 || open_all(config, length, "inbox", O_PATH, &inbox_fd, 1, &failure) < 0) return -1;
   umask(0);
   if (mount_root(value_of(config, length, "userland"), &failure) < 0 || mount_system(&failure) < 0 ||
       keep_directories(config, length, kept, &failure) < 0 || enter_root(&failure) < 0)
