@@ -68,10 +68,14 @@ const MAX_DISKS = 8
 /** Hosts on a switch. Dispose of it (`await using`) to end them. */
 export class Lab {
   readonly hosts: readonly Host[]
+  /** Disks and console logs; gone when the lab is. */
+  readonly directory: string
   readonly #switch: Switch
 
-  constructor(hosts: readonly Host[], theSwitch: Switch) {
+  /** @internal Use {@link openLab}. */
+  constructor(hosts: readonly Host[], theSwitch: Switch, directory: string) {
     this.hosts = hosts
+    this.directory = directory
     this.#switch = theSwitch
   }
 
@@ -107,7 +111,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   const theSwitch = await Switch.start(tools.switch, directory)
   const hostsFile = options.hosts.map((host, index) => `${addressOf(index)} ${host.name}\n`).join('')
   const hosts: UmlHost[] = []
-  const lab = new Lab(hosts, theSwitch)
+  const lab = new Lab(hosts, theSwitch, directory)
   try {
     for (const [index, host] of options.hosts.entries()) {
       const profile = profiles[index]
@@ -147,8 +151,9 @@ function addressOf(index: number): string {
 function checkHosts(hosts: readonly HostOptions[]): void {
   if (hosts.length === 0 || hosts.length > MAX_HOSTS)
     throw new ArgumentError(`a lab has 1 to ${MAX_HOSTS} hosts, not ${hosts.length}`)
-  for (const { name, disks = [] } of hosts) {
+  for (const { name, disks = [], memory } of hosts) {
     if (!/^[a-z][a-z0-9-]{0,30}$/.test(name)) throw new ArgumentError(`not a host's name: ${JSON.stringify(name)}`)
+    for (const size of memory === undefined ? disks : [...disks, memory]) parseSize(size)
     if (disks.length > MAX_DISKS) throw new ArgumentError(`${name} has more than ${MAX_DISKS} disks`)
   }
   if (new Set(hosts.map((host) => host.name)).size !== hosts.length)
