@@ -1,0 +1,73 @@
+/** Who may do what with which dataset: a pure decision. What no rule allows is refused. */
+import { ArgumentError, NotAuthorizedError } from '../errors.js'
+
+/** `inspect`: list snapshots, properties and plans. `receive`: write replicas here. `send`: read data from here. */
+export const VERBS = ['inspect', 'receive', 'send'] as const
+export type Verb = (typeof VERBS)[number]
+
+export interface Rule {
+  /** The peer's identity, from its certificate. */
+  peer: string
+  verbs: readonly Verb[]
+  /**
+   * Full names of datasets on this host: `tank/a` is that dataset alone, `tank/a/*` each of its children, `tank/a/**` itself and
+   * everything below.
+   */
+  datasets: readonly string[]
+}
+
+/** Characters of a dataset's name (zfsprops(7)): no `*`, so that a pattern is never a name. */
+const COMPONENT = /^[A-Za-z0-9][A-Za-z0-9_.: -]*$/
+
+const components = (name: string): string[] => name.split('/')
+const valid = (names: readonly string[]): boolean => names.length > 0 && names.every((name) => COMPONENT.test(name))
+
+/**
+ * Checks rules where they come from, before they are used.
+ * @throws {ArgumentError} if a verb or a dataset pattern is not one
+ */
+export function checkRules(rules: readonly Rule[]): void {
+  for (const { peer, verbs, datasets } of rules) {
+    const verb = verbs.find((name) => !VERBS.includes(name))
+    if (verb !== undefined)
+      throw new ArgumentError(`A rule for ${peer} has the unknown verb ${JSON.stringify(verb)}`, {
+        next: `Verbs are ${VERBS.join(', ')}.`,
+      })
+    const pattern = datasets.find((name) => !valid(components(name.replace(/\/\*\*?$/, ''))))
+    if (pattern === undefined) continue
+    throw new ArgumentError(`A rule for ${peer} has the bad dataset pattern ${JSON.stringify(pattern)}`, {
+      next: "Give full dataset names; a pattern may only end in '/*' (one level) or '/**' (the whole tree).",
+    })
+  }
+}
+
+function matches(pattern: string, dataset: readonly string[]): boolean {
+  const tree = pattern.endsWith('/**')
+  const child = !tree && pattern.endsWith('/*')
+  const base = components(tree ? pattern.slice(0, -3) : child ? pattern.slice(0, -2) : pattern)
+  if (!base.every((name, index) => dataset[index] === name)) return false
+  return tree ? dataset.length >= base.length : dataset.length === base.length + (child ? 1 : 0)
+}
+
+/** Whether a rule allows it. `dataset` is a filesystem's or volume's full name, without a snapshot. */
+export function isAuthorized(rules: readonly Rule[], peer: string, verb: Verb, dataset: string): boolean {
+  const names = components(dataset)
+  // A name that ZFS would not take is refused here too: nothing that merely looks like an allowed one gets through.
+  if (!valid(names)) return false
+  return rules.some(
+    (rule) =>
+      rule.peer === peer && rule.verbs.includes(verb) && rule.datasets.some((pattern) => matches(pattern, names)),
+  )
+}
+
+/**
+ * Throws unless a rule allows it. The message repeats what was asked and says nothing else: not whether the dataset exists, nor
+ * what is allowed.
+ * @throws {NotAuthorizedError}
+ */
+export function authorize(rules: readonly Rule[], peer: string, verb: Verb, dataset: string): void {
+  if (isAuthorized(rules, peer, verb, dataset)) return
+  throw new NotAuthorizedError(`${peer} may not ${verb} ${JSON.stringify(dataset)} on this host`, {
+    next: `If it should, allow it there: { peer: '${peer}', verbs: ['${verb}'], datasets: [...] }.`,
+  })
+}

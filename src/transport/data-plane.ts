@@ -1,0 +1,59 @@
+/**
+ * The interface between the transport and whatever moves bulk data. A data plane gets a TLS connection that is established, authenticated and
+ * bound to its transfer, and moves one stream over it, speaking the frames of docs/protocol.md. What it must keep:
+ *
+ * - bytes are never gathered beyond a small bound, and a slow sink slows the source;
+ * - success means that the peer said so: END with the right count, acknowledged after the sink took everything;
+ * - on failure the peer is told why, within the linger time, and source or sink is destroyed with the error.
+ */
+import type { Readable, Writable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import type { Logger } from 'pino'
+import type { FlockerError } from '../errors.js'
+import type { Heartbeat } from './settings.js'
+
+export interface TransferOptions {
+  signal?: AbortSignal | undefined
+  /** Called with the total so far, in bytes of the stream, for every chunk: be quick. */
+  onBytes?: ((total: bigint) => void) | undefined
+}
+
+/** A data connection, used once, in one direction. Either end may be the sender. */
+export interface DataChannel {
+  /** The other end's authenticated identity. */
+  readonly peer: string
+  /**
+   * Sends everything in the source and resolves with the number of bytes once the peer has confirmed that its sink took
+   * them all. The source is destroyed on failure.
+   * @throws {AbortError} if the signal fired or the channel was destroyed
+   * @throws {TransportError} `PEER_LOST`, `GARBLED` or `PROTOCOL`
+   * @throws whatever error the receiver told of
+   */
+  send(source: Readable, options?: TransferOptions): Promise<bigint>
+  /**
+   * Receives into the sink, ends it, and resolves with the number of bytes once the sink has finished and the peer was
+   * told so. The sink is destroyed on failure.
+   * @throws as {@link send}; a connection that closes before the end of the stream is `PEER_LOST`
+   */
+  receive(sink: Writable, options?: TransferOptions): Promise<bigint>
+  /** Ends both ends at once; an operation in work rejects with the error. Default an {@link AbortError}. */
+  destroy(error?: FlockerError): void
+}
+
+/** What a data plane works on. */
+export interface DataLink {
+  /** Established, authenticated, not read beyond the first message, with an `error` listener. The plane closes it. */
+  readonly socket: TLSSocket
+  readonly peer: string
+  readonly heartbeat: Heartbeat
+  readonly logger: Logger
+  /** To be called whenever bytes arrive: they prove that the peer lives. */
+  heard(): void
+}
+
+/** Moves a stream over a link. Both functions settle promptly after the signal fires, rejecting with its reason. */
+export interface DataPlane {
+  readonly name: string
+  send(link: DataLink, source: Readable, options: TransferOptions): Promise<bigint>
+  receive(link: DataLink, sink: Writable, options: TransferOptions): Promise<bigint>
+}

@@ -1,0 +1,19 @@
+/** The way between two hosts: mutual TLS, typed requests, and data connections. The wire protocol is in docs/protocol.md. */
+export { authorize, checkRules, isAuthorized, type Rule, VERBS, type Verb } from './authorize.js'
+export { type CaOptions, createCa, createHostCertificate, type HostCertificateOptions } from './certificates.js'
+export { type Connection, type ConnectOptions, connect, type Hello, type RequestOptions } from './client.js'
+export { type Credentials, loadCredentials, parseCredentials } from './credentials.js'
+export type { DataChannel, DataLink, DataPlane, TransferOptions } from './data-plane.js'
+export {
+  type DataOffer,
+  defineMethod,
+  type Handler,
+  handle,
+  type Method,
+  type RequestContext,
+  type ServerConnection,
+  uint64,
+} from './method.js'
+export { type ListenOptions, listen, type Server } from './server.js'
+export type { Heartbeat, Limits } from './settings.js'
+export { fromWire, toWire, type WireError } from './wire-error.js'
