@@ -251,11 +251,13 @@ test('a pool survives a power cut', async () => {
     await host.writeFile('/tank/file', data)
     await host.run(['sync', '/tank/file'])
     const sleeper = host.spawn(['sleep', '1000'])
+    const line = sleeper.nextLine()
     const interrupted = failure(host.run(['sleep', '1000']))
     await sleeper.started
     await host.cutPower()
     assert.is(((await interrupted) as LabError).code, 'HOST_OFF')
     assert.is(((await failure(sleeper.exit)) as LabError).code, 'HOST_OFF')
+    assert.is(await line, null)
     assert.is(((await failure(host.run(['true']))) as LabError).code, 'HOST_OFF')
     await host.boot()
     await host.importPools()

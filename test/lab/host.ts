@@ -39,9 +39,12 @@ export interface RunResult extends ExitStatus {
 
 /** A command that runs in a host. Its process group is that of the command alone. */
 export interface LabProcess {
-  /** Waits for space at the command's end, like every Writable. End it, or the command waits for more. */
+  /** Waits for space at the command's end, like every Writable. End it, or the command waits for more. About 1 MiB/s. */
   readonly stdin: Writable
-  /** Like a pipe: what is not read makes the command wait. It may go on after {@link exit}, where children hold it open. */
+  /**
+   * Like a pipe: what is not read makes the command wait. It may go on after {@link exit}, where children hold it open. It
+   * ends when the host does; {@link exit} says why.
+   */
   readonly stdout: Readable
   readonly stderr: Readable
   /**

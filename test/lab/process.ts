@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { createInterface, type Interface } from 'node:readline'
+import { createInterface } from 'node:readline'
 import { Readable, Writable } from 'node:stream'
 import { abortReason, type FlockerError, TimeoutError, throwIfAborted } from '../../src/errors.js'
 import { type Connection, type FrameReceiver, withDeadline } from './connection.js'
@@ -54,10 +54,12 @@ export class GuestProcess implements LabProcess, FrameReceiver {
   readonly #started = new Outcome<number>()
   readonly #cleanUp: (() => void)[] = []
   #credit = WINDOW
-  #unsent: { bytes: Buffer; done: (error?: Error) => void } | undefined
+  #inputDropped = false
+  #unsent: { bytes: Buffer; done: () => void } | undefined
   #killedBecause: FlockerError | undefined
   #openOutputs = 2
-  #lines: { reader: Interface; iterator: AsyncIterator<string> } | undefined
+  #lines: AsyncIterator<string> | undefined
+  #nextLine: Promise<IteratorResult<string>> | undefined
 
   constructor(connection: Connection, host: string, request: SpawnRequest, options: SpawnOptions) {
     this.#what = `${host}: ${request.argv.join(' ')}`
@@ -68,6 +70,7 @@ export class GuestProcess implements LabProcess, FrameReceiver {
     this.stderr = new Output((bytes) => connection.send(FrameType.ACK_STDERR, this.#id, u32(bytes)))
     this.stdin = new Writable({
       write: (bytes: Buffer, _encoding, done) => {
+        if (this.#inputDropped) return done()
         this.#unsent = { bytes, done }
         this.#sendInput()
       },
@@ -90,12 +93,11 @@ export class GuestProcess implements LabProcess, FrameReceiver {
   }
 
   async nextLine(timeoutMilliseconds = 30_000): Promise<string | null> {
-    if (this.#lines === undefined) {
-      const reader = createInterface({ input: this.stdout })
-      this.#lines = { reader, iterator: reader[Symbol.asyncIterator]() }
-    }
-    const next = await withDeadline(this.#lines.iterator.next(), timeoutMilliseconds, `the next line of ${this.#what}`)
-    if (next.done === true && this.stdout.errored !== null) throw this.stdout.errored
+    this.#lines ??= createInterface({ input: this.stdout })[Symbol.asyncIterator]()
+    // A line that came too late for one call is the next call's.
+    this.#nextLine ??= this.#lines.next()
+    const next = await withDeadline(this.#nextLine, timeoutMilliseconds, `the next line of ${this.#what}`)
+    this.#nextLine = undefined
     return next.done === true ? null : next.value
   }
 
@@ -122,15 +124,9 @@ export class GuestProcess implements LabProcess, FrameReceiver {
     this.#finish()
     this.#started.reject(error)
     this.#exit.reject(error)
-    this.#openOutputs = 0
-    for (const output of [this.stdout, this.stderr]) {
-      // Without a listener an 'error' event would end the whole process; who reads has one.
-      if (output.listenerCount('error') > 0) output.destroy(error)
-      else output.destroy()
-    }
-    this.#unsent?.done(this.stdin.listenerCount('error') > 0 ? error : undefined)
-    this.#unsent = undefined
-    this.stdin.destroy()
+    this.#dropInput()
+    this.stdout.push(null)
+    this.stderr.push(null)
   }
 
   #watch({ signal, timeoutMilliseconds }: SpawnOptions): void {
@@ -182,6 +178,12 @@ export class GuestProcess implements LabProcess, FrameReceiver {
   #forgetIfDone(): void {
     if (!this.#exit.settled || this.#openOutputs > 0) return
     this.#connection.forget(this.#id)
+    this.#dropInput()
+  }
+
+  /** Nobody is there to read what is written from now on; `exit` tells the writer. */
+  #dropInput(): void {
+    this.#inputDropped = true
     this.#unsent?.done()
     this.#unsent = undefined
   }
