@@ -1,0 +1,204 @@
+import { Writable } from 'node:stream'
+import { abortReason, StreamError } from '../errors.js'
+import { type BeginRecord, beginRecordBytes, parseBeginRecord } from './begin-record.js'
+import { zfsError } from './errors.js'
+import { checkSnapshot } from './names.js'
+import { type Addon, type Begun, type Outcome, openAddon } from './native.js'
+import { decodeNvlist, encodeNvlist, type NvInput, nv } from './nvlist.js'
+import { encodeProperties, type PropertyInput } from './property-values.js'
+import { closedWithin, followSignal } from './transfer.js'
+
+export interface ReceiveOptions {
+  /** Properties that the dataset is to have as received ones, as from a stream that carries them (`zfs send -p`). */
+  properties?: Readonly<Record<string, PropertyInput>>
+  /** `-o`: properties that are set locally, whatever the stream says. */
+  overrides?: Readonly<Record<string, PropertyInput>>
+  /** `-x`: properties of the stream that are not to be applied. */
+  excludes?: readonly string[]
+  /** The snapshot that a stream of a clone is received as a clone of. */
+  origin?: string
+  /** `-F`: roll back or destroy what is in the way. All newer snapshots go. Default false. */
+  force?: boolean
+  /** `-s`: keep what has arrived when the stream breaks off. */
+  resumable?: boolean
+  /** The stream is expected to be raw: one that isn't is refused. */
+  raw?: boolean
+  /** Ends the receive. */
+  signal?: AbortSignal
+}
+
+export interface ReceiveResult {
+  /** Bytes of the stream, all of it. */
+  bytes: bigint
+  begin: BeginRecord
+  /** Received properties that could not be applied, by name, with ZFS's errno. */
+  propertyErrors: Record<string, number>
+}
+
+/**
+ * Receives a stream as a snapshot: a Writable that takes its bytes. The dataset is not mounted. lzc_receive_with_cmdprops, on
+ * a thread of its own.
+ *
+ * The stream's first record is checked before ZFS is asked for anything. `finish` comes only when ZFS is done, and ZFS's
+ * error becomes the stream's: StreamError `STREAM_TRUNCATED`, `STREAM_CORRUPT`, `STREAM_INVALID` (also for compound streams),
+ * `STREAM_UNEXPECTED` (not raw); ZfsError `BASE_MISMATCH`, `DESTINATION_MODIFIED`, `EXISTS`, `BUSY`, `NO_SPACE`, `QUOTA`,
+ * `KEY_NOT_LOADED`, `RESUME_EXISTS`, ...; AbortError or TimeoutError by the signal. It emits `close` when its thread is done.
+ *
+ * @param snapshot the full name to receive as
+ * @throws ArgumentError for bad names or properties; AddonError
+ */
+export function receive(snapshot: string, options: ReceiveOptions = {}): ReceiveStream {
+  checkSnapshot(snapshot)
+  if (options.origin !== undefined) checkSnapshot(options.origin)
+  const received = encodeNvlist(encodeProperties(options.properties ?? {}))
+  const excluded = (options.excludes ?? []).map((name) => [name, nv.flag()] as const)
+  const overrides: NvInput = { ...encodeProperties(options.overrides ?? {}), ...Object.fromEntries(excluded) }
+  return new ReceiveStream(openAddon(), snapshot, options, received, encodeNvlist(overrides))
+}
+
+/** A receive under way. */
+export class ReceiveStream extends Writable {
+  readonly #native: Addon
+  readonly #snapshot: string
+  readonly #options: ReceiveOptions
+  readonly #received: Buffer
+  readonly #overrides: Buffer
+  readonly #unfollow: () => void
+  #result: Promise<ReceiveResult> | undefined
+  #settled: (() => ReceiveResult) | undefined
+  #settle: (() => void) | undefined
+  /** The first bytes, until they are a BEGIN record. */
+  #head: Buffer[] = []
+  #begin: BeginRecord | undefined
+  #begun: Begun | undefined
+  #bytes = 0n
+
+  /** @internal */
+  constructor(native: Addon, snapshot: string, options: ReceiveOptions, received: Buffer, overrides: Buffer) {
+    super({ highWaterMark: 1024 * 1024, decodeStrings: true })
+    this.#native = native
+    this.#snapshot = snapshot
+    this.#options = options
+    this.#received = received
+    this.#overrides = overrides
+    const { signal } = options
+    this.#unfollow = followSignal(signal, () => {
+      this.destroy(abortReason(signal as AbortSignal, `The receive of ${snapshot}`))
+    })
+  }
+
+  /** What was received, once ZFS is done. Rejects with the stream's error, which its `error` event tells too. */
+  get result(): Promise<ReceiveResult> {
+    // Made when it is asked for: who only listens to the stream's events has no rejection to handle.
+    this.#result ??= new Promise<void>((resolve) => {
+      if (this.#settled === undefined) this.#settle = resolve
+      else resolve()
+    }).then(() => (this.#settled as () => ReceiveResult)())
+    return this.#result
+  }
+
+  /** Bytes of the stream that were given to ZFS so far. */
+  get bytes(): bigint {
+    return this.#bytes
+  }
+
+  /** The stream's first record, once it has arrived. */
+  get begin(): BeginRecord | undefined {
+    return this.#begin
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.#take([chunk]).then(() => callback(), callback)
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
+    this.#take(chunks.map(({ chunk }) => chunk)).then(() => callback(), callback)
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#finish().then(() => callback(), callback)
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#unfollow()
+    if (this.#begun !== undefined) this.#native.cancel(this.#begun.transfer)
+    closedWithin(this.#begun?.result).then(() => {
+      const reason = error ?? this.#truncated('was closed before its end')
+      this.#conclude(() => {
+        throw reason
+      })
+      callback(error)
+    }, callback)
+  }
+
+  /** Settles the result, once. */
+  #conclude(result: () => ReceiveResult): void {
+    this.#settled ??= result
+    this.#settle?.()
+  }
+
+  async #take(chunks: Buffer[]): Promise<void> {
+    const body = this.#begun === undefined ? this.#open(chunks) : chunks
+    if (body === undefined || this.#begun === undefined) return
+    for (const chunk of body) this.#bytes += BigInt(chunk.length)
+    const { errno } = await this.#native.write(this.#begun.transfer, body)
+    // The kernel has stopped reading, and its own error says why. It is also allowed to have had enough: nothing follows
+    // a stream's END record.
+    if (errno !== 0) await this.#succeeded()
+  }
+
+  /** Collects the BEGIN record, and with it starts the receive; returns what follows it. */
+  #open(chunks: Buffer[]): Buffer[] | undefined {
+    const head = Buffer.concat([...this.#head, ...chunks])
+    this.#head = [head]
+    if (head.length < beginRecordBytes) return undefined
+    const record = Buffer.from(head.subarray(0, beginRecordBytes))
+    this.#begin = parseBeginRecord(record)
+    if (this.#options.raw && !this.#begin.features.includes('raw')) {
+      throw new StreamError('STREAM_UNEXPECTED', `${this.#snapshot} can't be received: the stream is not raw`, {
+        dataset: this.#snapshot,
+      })
+    }
+    const { origin, force = false, resumable = false } = this.#options
+    const names = [this.#received, this.#overrides, origin ?? null] as const
+    this.#begun = this.#native.receive(this.#snapshot, record, ...names, force, resumable)
+    this.#begun.result.then((outcome) => this.#ended(outcome))
+    this.#bytes = BigInt(beginRecordBytes)
+    this.#head = []
+    return head.length > beginRecordBytes ? [head.subarray(beginRecordBytes)] : undefined
+  }
+
+  /** A receive that fails must end the stream even while nobody writes. */
+  #ended(outcome: Outcome): void {
+    if (outcome.errno !== 0 && !this.destroyed) this.destroy(zfsError('be received', outcome.errno, this.#snapshot))
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#begun === undefined || this.#begin === undefined) {
+      throw this.#truncated('ended before its first record was complete')
+    }
+    this.#native.finish(this.#begun.transfer)
+    const outcome = await this.#succeeded()
+    const propertyErrors = outcome.list === undefined ? {} : readErrors(outcome.list)
+    const result = { bytes: this.#bytes, begin: this.#begin, propertyErrors }
+    this.#conclude(() => result)
+  }
+
+  async #succeeded(): Promise<Outcome> {
+    const outcome = await (this.#begun as Begun).result
+    if (outcome.errno !== 0) throw zfsError('be received', outcome.errno, this.#snapshot)
+    return outcome
+  }
+
+  #truncated(how: string): StreamError {
+    return new StreamError('STREAM_TRUNCATED', `${this.#snapshot} can't be received: the stream ${how}`, {
+      dataset: this.#snapshot,
+    })
+  }
+}
+
+function readErrors(list: Buffer): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(decodeNvlist(list)).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  )
+}

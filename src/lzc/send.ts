@@ -1,0 +1,132 @@
+import { Readable } from 'node:stream'
+import { ArgumentError, abortReason } from '../errors.js'
+import { zfsError } from './errors.js'
+import { checkBookmark, checkDataset, checkOnePool, checkSnapshot } from './names.js'
+import { type Addon, openAddon, type Transfer } from './native.js'
+import { closedWithin, followSignal } from './transfer.js'
+
+/** What a stream may contain (zfs-send(8)). */
+export interface SendFlags {
+  /** `-L`: blocks larger than 128 KiB as they are. Once sent so, increments must be too. */
+  largeBlocks?: boolean
+  /** `-e`: blocks that are embedded in their pointers as they are. */
+  embedded?: boolean
+  /** `-c`: blocks as compressed as they are on disk. */
+  compressed?: boolean
+  /** `-w`: an encrypted dataset's blocks as they are on disk; needs no key. */
+  raw?: boolean
+  /** `-S`: what an interrupted receive has left; the name is then the dataset's. */
+  saved?: boolean
+}
+
+const flagBits = { embedded: 1, largeBlocks: 2, compressed: 4, raw: 8, saved: 16 } as const
+
+export interface SendOptions {
+  /** The snapshot (`pool/fs@name`) or bookmark (`pool/fs#name`) that the receiver has; without it the stream is a full one. */
+  from?: string
+  flags?: SendFlags
+  /** Where to go on, from a resume token. */
+  resume?: { object: bigint; offset: bigint }
+  /** A redaction bookmark's short name (zfs-redact(8)). */
+  redactBookmark?: string
+  /** Ends the send. */
+  signal?: AbortSignal
+}
+
+/**
+ * Sends a snapshot: a Readable of the stream's bytes. lzc_send_resume_redacted, on a thread of its own.
+ *
+ * The stream ends only once ZFS has said that all was sent; an error of ZFS's becomes the stream's error: ZfsError `NOT_FOUND`,
+ * `NOT_ANCESTOR`, `KEY_NOT_LOADED`, `PERMISSION_DENIED`; AbortError or TimeoutError by the signal. It emits `close` when its
+ * thread is done with the snapshot.
+ *
+ * @throws ArgumentError for bad names; AddonError
+ */
+export function send(snapshot: string, options: SendOptions = {}): SendStream {
+  checkSource(snapshot, options)
+  return new SendStream(openAddon(), snapshot, options)
+}
+
+/**
+ * Estimates a stream's size in bytes. lzc_send_space. It can be a little off: see zfs-send(8), -n.
+ * @throws ZfsError `NOT_FOUND`, `NOT_ANCESTOR`
+ */
+export async function sendSpace(snapshot: string, options: Pick<SendOptions, 'from' | 'flags'> = {}): Promise<bigint> {
+  checkSource(snapshot, options)
+  const { errno, number } = await openAddon().sendSpace(snapshot, options.from ?? null, bits(options.flags))
+  if (errno !== 0) throw zfsError('have its stream estimated', errno, snapshot)
+  return number ?? 0n
+}
+
+function checkSource(snapshot: string, { from, flags }: SendOptions): void {
+  if (flags?.saved) checkDataset(snapshot)
+  else checkSnapshot(snapshot)
+  if (from === undefined) return
+  if (from.includes('#')) checkBookmark(from)
+  else checkSnapshot(from)
+  checkOnePool([snapshot, from])
+}
+
+function bits(flags: SendFlags = {}): number {
+  let sum = 0
+  for (const [name, bit] of Object.entries(flagBits)) if (flags[name as keyof SendFlags]) sum |= bit
+  return sum
+}
+
+/** A send under way. */
+export class SendStream extends Readable {
+  readonly #native: Addon
+  readonly #transfer: Transfer
+  readonly #snapshot: string
+  readonly #result: Promise<{ errno: number }>
+  readonly #unfollow: () => void
+  #bytes = 0n
+
+  /** @internal */
+  constructor(native: Addon, snapshot: string, options: SendOptions) {
+    super({ highWaterMark: 512 * 1024 })
+    const { from, resume = { object: 0n, offset: 0n }, redactBookmark, signal } = options
+    if (resume.object < 0n || resume.offset < 0n) throw new ArgumentError('A resume position is not negative')
+    this.#native = native
+    this.#snapshot = snapshot
+    const position = [resume.object, resume.offset] as const
+    const begun = native.send(snapshot, from ?? null, bits(options.flags), ...position, redactBookmark ?? null)
+    this.#transfer = begun.transfer
+    this.#result = begun.result
+    this.#unfollow = followSignal(signal, () => {
+      this.destroy(abortReason(signal as AbortSignal, `The send of ${snapshot}`))
+    })
+  }
+
+  /** Bytes of the stream that were read from ZFS so far. */
+  get bytes(): bigint {
+    return this.#bytes
+  }
+
+  override _read(): void {
+    this.#next().then(
+      (data) => this.push(data),
+      (error: Error) => this.destroy(error),
+    )
+  }
+
+  /** The next bytes; null at the end, which is one only if ZFS says so too. */
+  async #next(): Promise<Buffer | null> {
+    const { errno, data } = await this.#native.read(this.#transfer)
+    if (this.destroyed) return null
+    if (errno !== 0) throw zfsError('be sent', errno, this.#snapshot)
+    if (data !== undefined) {
+      this.#bytes += BigInt(data.length)
+      return data
+    }
+    const result = await this.#result
+    if (result.errno !== 0) throw zfsError('be sent', result.errno, this.#snapshot)
+    return null
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#unfollow()
+    this.#native.cancel(this.#transfer)
+    closedWithin(this.#result).then(() => callback(error), callback)
+  }
+}
