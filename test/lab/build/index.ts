@@ -1,0 +1,3 @@
+export { type EnsureOptions, ensureProfile } from './ensure.js'
+export { loadProfile, type Profile, type ProfileName } from './profile.js'
+export type { BuildProgress } from './progress.js'

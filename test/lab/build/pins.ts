@@ -1,0 +1,89 @@
+/** What a profile is made of: Debian packages at exact versions, read from test/lab/profiles/pins.json. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { LabError } from '../errors.js'
+import { checkout } from '../paths.js'
+
+/** Where the pins, the kernel's configuration and the recipes' patches are, in the checkout. */
+export const recipeDirectory = join(checkout, 'test/lab/profiles')
+
+/** Set to 1 to build with the versions that the archive holds now, whatever the pins say. */
+export const UNPIN_VARIABLE = 'FLOCKER_ZFS_LAB_UNPIN'
+
+const suite = z.enum(['bookworm', 'trixie', 'trixie-backports'])
+const pin = z.strictObject({ package: z.string(), version: z.string(), suite })
+const recipe = z.strictObject({
+  kernel: pin,
+  zfs: pin,
+  userland: z.array(pin),
+  modules: z.array(z.string()),
+  bootArgs: z.array(z.string()),
+})
+const pinsFile = z.strictObject({
+  profiles: z.strictObject({ newest: recipe, oldest: recipe }),
+  tools: z.strictObject({ suite, packages: z.array(z.string()) }),
+})
+
+export type Suite = z.infer<typeof suite>
+
+/** A package wanted from a suite; without a version, the one that the suite holds. */
+export interface Pin {
+  package: string
+  version?: string
+  suite: Suite
+}
+
+/** A profile's packages, its modules in load order and what its kernel is started with. */
+export type Recipe = Omit<z.infer<typeof recipe>, 'userland'> & { userland: Pin[] }
+
+/** A version of a package in the archive, and a suite that holds it. */
+export interface Available {
+  package: string
+  version: string
+  suite: string
+}
+
+/** A package at the version that will be downloaded. */
+export interface Chosen {
+  package: string
+  version: string
+}
+
+/** Reads the pins of a profile; the tools every guest needs (kmod, iproute2, ...) follow the userland's own packages. */
+export async function readRecipe(name: 'newest' | 'oldest'): Promise<Recipe> {
+  const file = join(recipeDirectory, 'pins.json')
+  const { profiles, tools } = pinsFile.parse(JSON.parse(await readFile(file, 'utf8')))
+  const found = profiles[name]
+  const extra = tools.packages.map((tool) => ({ package: tool, suite: tools.suite }))
+  return { ...found, userland: [...found.userland, ...extra] }
+}
+
+/**
+ * Settles a version for every pin.
+ * @param unpin take what the suite holds now instead of the pinned version
+ * @throws LabError `PIN_GONE`, naming every pin that can't be had, what there is instead, and what to edit
+ */
+export function choose(pins: readonly Pin[], available: readonly Available[], unpin: boolean): Chosen[] {
+  const gone: string[] = []
+  const chosen = pins.flatMap((pin) => {
+    const versions = available.filter((entry) => entry.package === pin.package)
+    const inSuite = versions.filter((entry) => entry.suite === pin.suite)
+    const wanted = unpin || pin.version === undefined ? inSuite[0] : versions.find((v) => v.version === pin.version)
+    if (wanted !== undefined) return [{ package: pin.package, version: wanted.version }]
+    gone.push(`${pin.package} ${pin.version ?? `of ${pin.suite}`} is gone; ${describe(versions)}`)
+    return []
+  })
+  if (gone.length === 0) return chosen
+  const next =
+    'Set the versions (or the package names) in test/lab/profiles/pins.json to what there is now, ' +
+    `or build this once with what there is: ${UNPIN_VARIABLE}=1`
+  throw new LabError('PIN_GONE', `the archive no longer has what the lab is built from:\n  ${gone.join('\n  ')}`, {
+    next,
+  })
+}
+
+function describe(versions: readonly Available[]): string {
+  if (versions.length === 0) return 'no version of it is there now'
+  return `there now: ${versions.map((v) => `${v.version} (${v.suite})`).join(', ')}`
+}
