@@ -34,7 +34,7 @@ class HoldOperation : public Operation {
     outcome_.error = library_.lzc_hold(holds.get(), temporary_ ? cleanup_.get() : -1, errors.Out());
     errors.Pack(&outcome_.list);
     // Some snapshots may be held and others missing. All or nothing is what we promise.
-    if (outcome_.error != 0 || !outcome_.list.empty()) cleanup_.Reset();
+    if (outcome_.error != 0 || !errors.empty()) cleanup_.Reset();
   }
   void Fail(int error) override { outcome_.error = error; }
 

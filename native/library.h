@@ -54,6 +54,7 @@ using boolean = int;
 #define FLOCKER_NVPAIR_FUNCTIONS(REQUIRED)                                        \
   REQUIRED(nvlist_alloc, int, (nvlist**, unsigned, int))                          \
   REQUIRED(nvlist_free, void, (nvlist*))                                          \
+  REQUIRED(nvlist_empty, boolean, (const nvlist*))                                \
   REQUIRED(nvlist_size, int, (nvlist*, size_t*, int))                             \
   REQUIRED(nvlist_pack, int, (nvlist*, char**, size_t*, int, int))                \
   REQUIRED(nvlist_unpack, int, (char*, size_t, nvlist**, int))

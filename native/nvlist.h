@@ -19,6 +19,8 @@ class Nvlist {
   Nvlist& operator=(const Nvlist&) = delete;
 
   nvlist* get() const { return list_; }
+  /** No list, or one without pairs. */
+  bool empty() const { return list_ == nullptr || library_.nvlist_empty(list_) != 0; }
   /** For a C function that gives back a list which its caller must free. */
   nvlist** Out();
   void Reset();

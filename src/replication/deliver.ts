@@ -30,6 +30,8 @@ const defaultStallMilliseconds = 300_000
 interface Reached {
   /** All of the stream has been read, so the peer may have the snapshot even if it never said so. */
   sent: boolean
+  /** The peer has said that it has the snapshot: whatever fails now, the snapshot stays. */
+  confirmed: boolean
 }
 
 /** Holds, sends, has it confirmed, moves the cursor; leaves nothing behind when it fails. Returns the bytes sent. */
@@ -37,7 +39,7 @@ export async function deliver(delivery: Delivery): Promise<bigint> {
   const { source, peer, target, base, options, transfer, what } = delivery
   using watchdog = new Watchdog(what, options.signal, options.stallMilliseconds ?? defaultStallMilliseconds)
   const snapshot = `${source.dataset}@${target.name}`
-  const reached: Reached = { sent: false }
+  const reached: Reached = { sent: false, confirmed: false }
   try {
     const held = base?.kind === 'snapshot' ? [snapshot, base.name] : [snapshot]
     const tag = holdTag(transfer)
@@ -45,13 +47,14 @@ export async function deliver(delivery: Delivery): Promise<bigint> {
     const holds = await hold(Object.fromEntries(held.map((name) => [name, tag])), { temporary: true })
     try {
       const bytes = await stream(delivery, snapshot, watchdog, reached)
+      reached.confirmed = true
       await confirmDelivery(source.dataset, peer.identity, target, target.ours)
       return bytes
     } finally {
       await holds.release()
     }
   } catch (error) {
-    if (target.ours) await withdraw(delivery, snapshot, reached)
+    if (target.ours && !reached.confirmed) await withdraw(delivery, snapshot, reached)
     throw error
   }
 }

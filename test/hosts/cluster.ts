@@ -95,9 +95,9 @@ export class Cluster extends Pair {
 
   /** What beta's agent has open: file descriptors and threads. */
   async agentLeftover(): Promise<string> {
-    const script =
-      'p=$(pgrep -f "cli/main.js agent"); echo "$(ls /proc/$p/fd | wc -l) descriptors, $(ls /proc/$p/task | wc -l) threads"'
-    return (await this.beta.run(['sh', '-c', script])).stdout.trim()
+    const pid = await this.agent?.started
+    const script = 'echo "$(ls /proc/$1/fd | wc -l) descriptors, $(ls /proc/$1/task | wc -l) threads"'
+    return (await this.beta.run(['sh', '-c', script, 'leftover', String(pid)])).stdout.trim()
   }
 
   /** Writes so many MiB of random files below a volume's mount point on alpha. */

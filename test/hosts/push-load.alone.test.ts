@@ -12,8 +12,8 @@ test('2 GiB pass in bounded memory and leave the event loop free', async () => {
     timeoutMilliseconds: 240_000,
   })
   const agentRss = async (field: string): Promise<number> => {
-    const script = `grep ${field} /proc/$(pgrep -f "cli/main.js agent")/status | tr -dc 0-9`
-    return Number((await cluster.beta.run(['sh', '-c', script])).stdout) * 1024
+    const { stdout } = await cluster.beta.run(['grep', field, `/proc/${await cluster.agent?.started}/status`])
+    return Number(stdout.replaceAll(/\D/g, '')) * 1024
   }
   const idle = await agentRss('VmRSS')
   const { result, end, error } = await cluster.push({ volume: 'data' })
