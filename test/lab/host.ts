@@ -72,6 +72,8 @@ export interface Host {
   readonly address: string
   /** What `zpool create` takes. */
   readonly disks: readonly string[]
+  /** A name for the host's pool that no other pool has: `tank`, unless hosts share a kernel. */
+  readonly pool: string
   /** Milliseconds that the last boot took. */
   readonly bootMilliseconds: number
   /**

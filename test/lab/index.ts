@@ -28,13 +28,16 @@
 import { mkdtemp, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ArgumentError, throwIfAborted } from '../../src/errors.js'
+import { ArgumentError, NotSupportedError, throwIfAborted } from '../../src/errors.js'
+import { AgentHost } from './agent-host.js'
 import type { Host, Link } from './host.js'
-import { loadBootable } from './profile.js'
+import { LocalMachine, prepareLocal } from './local.js'
+import type { HostPlan, Machine } from './machine.js'
+import { type BootableProfile, loadBootable } from './profile.js'
 import { parseSize } from './size.js'
 import { Switch } from './switch.js'
 import { prepareTools } from './tools.js'
-import { UmlHost } from './uml-host.js'
+import { UmlMachine } from './uml.js'
 
 export { LabCommandError, LabError } from './errors.js'
 export type * from './host.js'
@@ -59,22 +62,32 @@ export interface LabOptions {
   signal?: AbortSignal
   /** Default 20 s for the newest profile and 40 s for the oldest. */
   bootTimeoutMilliseconds?: number
+  /**
+   * Uses this very machine, which needs ZFS and root, instead of User-Mode Linux; see local.ts for what that can't do. Default: whether
+   * the environment has FLOCKER_ZFS_LAB=local.
+   */
+  local?: boolean
 }
 
 const DEFAULT_BOOT_MILLISECONDS: Record<ProfileName, number> = { newest: 20_000, oldest: 40_000 }
 const MAX_HOSTS = 64
+const LONGEST_BASE = 70
 const MAX_DISKS = 8
 
 /** Hosts on a switch. Dispose of it (`await using`) to end them. */
 export class Lab {
   readonly hosts: readonly Host[]
+  readonly #hosts: readonly AgentHost[]
+  readonly #local: boolean
   /** Disks and console logs; gone when the lab is. */
   readonly directory: string
   readonly #switch: Switch
 
   /** @internal Use {@link openLab}. */
-  constructor(hosts: readonly Host[], theSwitch: Switch, directory: string) {
+  constructor(hosts: readonly AgentHost[], theSwitch: Switch, directory: string, local: boolean) {
     this.hosts = hosts
+    this.#hosts = hosts
+    this.#local = local
     this.directory = directory
     this.#switch = theSwitch
   }
@@ -87,12 +100,13 @@ export class Lab {
 
   /** The cable of that host. */
   link(name: string): Link {
+    if (this.#local) throw new NotSupportedError('hosts on this machine itself have no cables')
     return this.#switch.link(this.host(name).name)
   }
 
   /** Cuts every host's power and removes all files of the lab. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const ends = await Promise.allSettled(this.hosts.map((host) => host.cutPower()))
+    const ends = await Promise.allSettled(this.#hosts.map((host) => host.close()))
     await this.#switch.close()
     for (const end of ends) if (end.status === 'rejected') throw end.reason
   }
@@ -105,33 +119,28 @@ export class Lab {
 export async function openLab(options: LabOptions): Promise<Lab> {
   checkHosts(options.hosts)
   throwIfAborted(options.signal, 'opening the lab')
+  const local = options.local ?? process.env.FLOCKER_ZFS_LAB === 'local'
+  if (local) await prepareLocal()
   const tools = await prepareTools()
-  const profiles = await Promise.all(options.hosts.map((host) => loadBootable(host.profile ?? 'newest')))
-  const directory = await mkdtemp(join(tmpdir(), 'flocker-zfs-lab-'))
+  const profiles = local ? [] : await Promise.all(options.hosts.map((host) => loadBootable(host.profile ?? 'newest')))
+  const directory = await makeDirectory()
   const theSwitch = await Switch.start(tools.switch, directory)
-  const hostsFile = options.hosts.map((host, index) => `${addressOf(index)} ${host.name}\n`).join('')
-  const hosts: UmlHost[] = []
-  const lab = new Lab(hosts, theSwitch, directory)
+  const hosts: AgentHost[] = []
+  const lab = new Lab(hosts, theSwitch, directory, local)
   try {
     for (const [index, host] of options.hosts.entries()) {
-      const profile = profiles[index]
-      if (profile === undefined) throw new ArgumentError(`no profile for ${host.name}`)
-      hosts.push(
-        new UmlHost({
-          name: host.name,
-          number: index + 1,
-          address: addressOf(index),
-          hostsFile: `127.0.0.1 localhost\n${hostsFile}`,
-          memoryBytes: parseSize(host.memory ?? '1 GiB'),
-          diskImages: await createDisks(directory, host),
-          profile,
-          tools,
-          directory: join(directory, host.name),
-          switchSocket: join(directory, 'switch'),
-          bootTimeoutMilliseconds:
-            options.bootTimeoutMilliseconds ?? DEFAULT_BOOT_MILLISECONDS[host.profile ?? 'newest'],
-        }),
-      )
+      const plan: HostPlan = {
+        name: host.name,
+        number: index + 1,
+        memoryBytes: parseSize(host.memory ?? '1 GiB'),
+        diskImages: await createDisks(directory, host),
+        tools,
+        directory: join(directory, host.name),
+        switchSocket: join(directory, 'switch'),
+        names: options.hosts.map(({ name }) => name),
+        bootTimeoutMilliseconds: options.bootTimeoutMilliseconds ?? DEFAULT_BOOT_MILLISECONDS[host.profile ?? 'newest'],
+      }
+      hosts.push(new AgentHost(machineFor(plan, profiles[index])))
     }
     const boots = await Promise.allSettled(
       hosts.map((host) => host.boot(options.signal === undefined ? {} : { signal: options.signal })),
@@ -144,8 +153,14 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   }
 }
 
-function addressOf(index: number): string {
-  return `10.77.0.${index + 1}`
+function machineFor(plan: HostPlan, profile: BootableProfile | undefined): Machine {
+  return profile === undefined ? new LocalMachine(plan) : new UmlMachine(plan, profile)
+}
+
+/** The lab's directory; the switch's socket must fit into a socket address (unix(7)), wherever TMPDIR is. */
+async function makeDirectory(): Promise<string> {
+  const base = tmpdir().length > LONGEST_BASE ? '/tmp' : tmpdir()
+  return mkdtemp(join(base, 'flocker-zfs-lab-'))
 }
 
 function checkHosts(hosts: readonly HostOptions[]): void {

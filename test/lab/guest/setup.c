@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,6 +112,7 @@ static int mount_system(struct failure *failure) {
       {"mqueue", ROOT "/dev/mqueue", "mqueue", NULL, 0},
       {"tmpfs", ROOT "/run", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV},
       {"tmpfs", ROOT "/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV},
+      {"tmpfs", ROOT "/root", "tmpfs", "mode=700", MS_NOSUID | MS_NODEV},
       {"cgroup2", ROOT "/sys/fs/cgroup", "cgroup2", NULL, 0},
   };
   for (size_t index = 0; index < sizeof points / sizeof *points; index++) {
@@ -130,15 +132,15 @@ static int mount_system(struct failure *failure) {
 }
 
 // Directories of the outside that our own /tmp, /run and /dev would hide (a checkout in /tmp) shine through them again.
-static int keep_directories(const char *config, unsigned length, const int *kept, struct failure *failure) {
+static int keep_directories(const char *config, unsigned length, const char *root, const int *kept, struct failure *failure) {
   unsigned cursor = 0;
   int index = 0;
   for (const char *path; (path = next_value(config, length, &cursor, "keep")) != NULL && index < MAX_KEPT; index++) {
     char target[4096], source[64];
     struct stat visible;
-    snprintf(target, sizeof target, ROOT "%s", path);
+    snprintf(target, sizeof target, "%s%s", root, path);
     if (stat(target, &visible) == 0) continue;
-    snprintf(source, sizeof source, ROOT "/proc/self/fd/%d", kept[index]);
+    snprintf(source, sizeof source, "%s/proc/self/fd/%d", root, kept[index]);
     if (make_directories(target) < 0 || mount(source, target, NULL, MS_BIND, NULL) < 0)
       return fail(failure, "keeping %s visible", path);
   }
@@ -201,15 +203,16 @@ static int write_identity(const char *config, unsigned length, struct failure *f
   const char *hostname = value_of(config, length, "hostname");
   const char *hosts = value_of(config, length, "hosts");
   const char *hostid = value_of(config, length, "hostid");
-  if (hostname == NULL || hosts == NULL || hostid == NULL) {
+  if (hostname == NULL || hosts == NULL) {
     errno = EINVAL;
     return fail(failure, "reading the configuration");
   }
-  uint32_t id = (uint32_t)strtoul(hostid, NULL, 16);
   if (sethostname(hostname, strlen(hostname)) < 0 || write_file("/etc/hostname", hostname, strlen(hostname), 0644) < 0 ||
-      write_file("/etc/hosts", hosts, strlen(hosts), 0644) < 0 || write_file("/etc/hostid", &id, sizeof id, 0644) < 0)
+      write_file("/etc/hosts", hosts, strlen(hosts), 0644) < 0)
     return fail(failure, "naming the host");
-  return 0;
+  if (hostid == NULL) return 0;
+  uint32_t id = (uint32_t)strtoul(hostid, NULL, 16);
+  return write_file("/etc/hostid", &id, sizeof id, 0644) < 0 ? fail(failure, "writing the host id") : 0;
 }
 
 static int open_all(const char *config, unsigned length, const char *key, int flags, int *fds, int limit, struct failure *failure) {
@@ -225,6 +228,18 @@ static int open_all(const char *config, unsigned length, const char *key, int fl
   return count;
 }
 
+// In a mount namespace of a machine that has ZFS itself: files of its own over the machine's, nothing else.
+static int mount_over_machine(struct failure *failure) {
+  if (mount("lab", STAGE, "tmpfs", 0, "mode=755") < 0) return fail(failure, "mounting a tmpfs on " STAGE);
+  mkdir(STAGE "/upper", 0755);
+  mkdir(STAGE "/work", 0755);
+  if (mount("overlay", "/etc", "overlay", 0, "lowerdir=/etc,upperdir=" STAGE "/upper,workdir=" STAGE "/work") < 0 ||
+      mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") < 0 ||
+      mount("tmpfs", "/root", "tmpfs", MS_NOSUID | MS_NODEV, "mode=700") < 0)
+    return fail(failure, "mounting over /etc, /tmp and /root");
+  return 0;
+}
+
 int setup_host(const char *config, unsigned length, char *error, unsigned error_size) {
   struct failure failure = {error, error_size};
   int kept[MAX_KEPT], modules[MAX_MODULES];
@@ -232,14 +247,15 @@ int setup_host(const char *config, unsigned length, char *error, unsigned error_
   int kept_count = open_all(config, length, "keep", O_PATH, kept, MAX_KEPT, &failure);
   int module_count = kept_count < 0 ? -1 : open_all(config, length, "module", O_RDONLY, modules, MAX_MODULES, &failure);
   if (module_count < 0 || open_all(config, length, "inbox", O_PATH, &inbox_fd, 1, &failure) < 0) return -1;
+  bool local = value_of(config, length, "local") != NULL;
   umask(0);
-  if (mount_root(value_of(config, length, "userland"), &failure) < 0 || mount_system(&failure) < 0 ||
-      keep_directories(config, length, kept, &failure) < 0 || enter_root(&failure) < 0)
+  if (local && (mount_over_machine(&failure) < 0 || keep_directories(config, length, "", kept, &failure) < 0)) return -1;
+  if (!local && (mount_root(value_of(config, length, "userland"), &failure) < 0 || mount_system(&failure) < 0 ||
+      keep_directories(config, length, ROOT, kept, &failure) < 0 || enter_root(&failure) < 0))
     return -1;
   umask(022);
-  if (write_identity(config, length, &failure) < 0 || load_modules(config, length, modules, &failure) < 0 ||
-      set_up_network(value_of(config, length, "address"), &failure) < 0)
-    return -1;
+  if (write_identity(config, length, &failure) < 0 || load_modules(config, length, modules, &failure) < 0) return -1;
+  if (!local && set_up_network(value_of(config, length, "address"), &failure) < 0) return -1;
   while (kept_count > 0) close(kept[--kept_count]);
   while (module_count > 0) close(modules[--module_count]);
   return 0;

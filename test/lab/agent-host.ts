@@ -1,68 +1,59 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Duplex } from 'node:stream'
-import { AbortError, ArgumentError, abortReason, TimeoutError, throwIfAborted } from '../../src/errors.js'
+import {
+  AbortError,
+  ArgumentError,
+  abortReason,
+  NotSupportedError,
+  TimeoutError,
+  throwIfAborted,
+} from '../../src/errors.js'
 import { Connection, withDeadline } from './connection.js'
 import { LabCommandError, LabError } from './errors.js'
 import { encodeStrings } from './frames.js'
 import type { Host, LabProcess, RunOptions, RunResult, SpawnOptions } from './host.js'
-import { cacheDirectory, checkout, compiledPath, defaultEnvironment } from './paths.js'
+import type { Machine } from './machine.js'
+import { compiledPath, defaultEnvironment } from './paths.js'
 import { GuestProcess } from './process.js'
-import type { BootableProfile } from './profile.js'
 import { collect } from './streams.js'
-import type { Tools } from './tools.js'
 
 const COMMAND_MILLISECONDS = 120_000
 const POWER_OFF_MILLISECONDS = 10_000
 const CONSOLE_LINES_SHOWN = 30
-
-/** All that a host is made of, decided before it is first booted. */
-export interface HostPlan {
-  name: string
-  number: number
-  address: string
-  /** The lines of its /etc/hosts. */
-  hostsFile: string
-  memoryBytes: number
-  diskImages: readonly string[]
-  profile: BootableProfile
-  tools: Tools
-  /** Of this host alone, in the lab's. */
-  directory: string
-  switchSocket: string
-  bootTimeoutMilliseconds: number
-}
 
 interface Running {
   supply: ChildProcess
   connection: Connection
 }
 
-/** A host in User-Mode Linux. */
-export class UmlHost implements Host {
+/** A host that the agent runs in, whatever the machine under it is. */
+export class AgentHost implements Host {
   readonly name: string
   readonly address: string
   readonly disks: readonly string[]
+  readonly pool: string
   bootMilliseconds = 0
-  readonly #plan: HostPlan
+  readonly #machine: Machine
   #running: Running | undefined
   #off: LabError
   #inputs = 0
 
-  constructor(plan: HostPlan) {
-    this.#plan = plan
-    this.name = plan.name
-    this.address = plan.address
-    this.disks = plan.diskImages.map((_image, index) => `/dev/ubd${String.fromCharCode(97 + index)}`)
-    this.#off = new LabError('HOST_OFF', `${plan.name} was not booted yet`)
+  constructor(machine: Machine) {
+    this.#machine = machine
+    this.name = machine.plan.name
+    this.address = machine.address
+    this.disks = machine.disks
+    this.pool = machine.pool
+    this.#off = new LabError('HOST_OFF', `${this.name} was not booted yet`)
   }
 
   /** What the guest's kernel has printed since its last boot. */
   get consolePath(): string {
-    return join(this.#plan.directory, 'console.log')
+    return join(this.#machine.plan.directory, 'console.log')
   }
 
   async boot(options: { signal?: AbortSignal; timeoutMilliseconds?: number } = {}): Promise<void> {
@@ -78,9 +69,13 @@ export class UmlHost implements Host {
         new LabError('BOOT_FAILED', 'aborted', { cause: abortReason(signal, `booting ${this.name}`) }),
       )
     signal?.addEventListener('abort', aborted, { once: true })
-    const milliseconds = options.timeoutMilliseconds ?? this.#plan.bootTimeoutMilliseconds
+    const milliseconds = options.timeoutMilliseconds ?? this.#machine.plan.bootTimeoutMilliseconds
     try {
-      await withDeadline(running.connection.setUp(this.#configuration()), milliseconds, 'setting up the guest')
+      await withDeadline(
+        running.connection.setUp(encodeStrings(this.#machine.configuration())),
+        milliseconds,
+        'setting up the guest',
+      )
     } catch (cause) {
       await this.#powerOff(new LabError('HOST_OFF', `${this.name} did not boot`))
       if (signal?.aborted) throw abortReason(signal, `booting ${this.name}`)
@@ -96,7 +91,17 @@ export class UmlHost implements Host {
   }
 
   async cutPower(): Promise<void> {
+    if (!this.#machine.canLosePower) throw new NotSupportedError(`${this.name} is this machine itself: its power stays`)
     await this.#powerOff(new LabError('HOST_OFF', `the power of ${this.name} was cut`))
+  }
+
+  /** Ends the host for good; what it shares with this machine is given back first. */
+  async close(): Promise<void> {
+    try {
+      if (this.#running !== undefined) await this.#machine.giveBack(this)
+    } finally {
+      await this.#powerOff(new LabError('HOST_OFF', `the lab of ${this.name} was closed`))
+    }
   }
 
   spawn(argv: readonly string[], options: SpawnOptions = {}): LabProcess {
@@ -120,12 +125,12 @@ export class UmlHost implements Host {
   async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
     const { check = true, input = '', ...spawnOptions } = options
     const inputFile = input.length === 0 ? undefined : `input-${++this.#inputs}`
-    if (inputFile !== undefined) await writeFile(join(this.#plan.directory, inputFile), input)
+    if (inputFile !== undefined) await writeFile(join(this.#machine.plan.directory, inputFile), input)
     try {
       const limited = { timeoutMilliseconds: COMMAND_MILLISECONDS, ...spawnOptions }
       return await this.#finish(argv, this.#start(argv, limited, inputFile ?? '/dev/null'), check)
     } finally {
-      if (inputFile !== undefined) await rm(join(this.#plan.directory, inputFile), { force: true })
+      if (inputFile !== undefined) await rm(join(this.#machine.plan.directory, inputFile), { force: true })
     }
   }
 
@@ -163,6 +168,8 @@ export class UmlHost implements Host {
   }
 
   async importPools(): Promise<void> {
+    if (!this.#machine.canLosePower)
+      throw new NotSupportedError(`${this.name} is this machine itself: it keeps its pools`)
     await this.run(['zpool', 'import', '-a', '-f', '-d', '/dev'])
   }
 
@@ -173,13 +180,13 @@ export class UmlHost implements Host {
   }
 
   async #powerOn(): Promise<Running> {
-    const { directory, tools } = this.#plan
+    const { directory, tools, name, switchSocket } = this.#machine.plan
     await mkdir(directory, { recursive: true })
     const log = await open(this.consolePath, 'w')
     try {
-      const supply = spawn(tools.power, await this.#command(), {
+      const supply = spawn(tools.power, [switchSocket, name, ...(await this.#machine.command())], {
         stdio: ['pipe', log.fd, log.fd, 'pipe'],
-        env: { PATH: process.env.PATH, HOME: directory, TMPDIR: await this.#memoryDirectory() },
+        env: { PATH: process.env.PATH, HOME: directory, ...(await this.#machine.environment()) },
         cwd: directory,
       })
       await once(supply, 'spawn')
@@ -191,47 +198,6 @@ export class UmlHost implements Host {
     } finally {
       await log.close()
     }
-  }
-
-  /** The arguments of outside/power.c: the kernel and its command line. */
-  async #command(): Promise<string[]> {
-    const { profile, diskImages, memoryBytes, name, number, switchSocket, tools, directory } = this.#plan
-    const address = `02:00:00:00:${(number >> 8).toString(16).padStart(2, '0')}:${(number & 255).toString(16).padStart(2, '0')}`
-    return [
-      ...[switchSocket, name, profile.kernel, `mem=${Math.ceil(memoryBytes / 2 ** 20)}M`, ...profile.bootArgs],
-      ...diskImages.map((image, index) => `ubd${index}=${image}`),
-      ...['rootfstype=hostfs', 'ro', `init=${tools.agent}`, 'con=null', 'con0=null,fd:1', 'ssl=null', 'ssl0=fd:3'],
-      ...[
-        `vec0:transport=fd,fd=4,mac=${address}`,
-        'quiet',
-        'panic=-1',
-        'oops=panic',
-        `uml_dir=${directory}/`,
-        `umid=${name}`,
-      ],
-    ]
-  }
-
-  /** The guest's memory is a file that User-Mode Linux unlinks at once; it fills only as the guest uses it. */
-  async #memoryDirectory(): Promise<string> {
-    const shm = await statfs('/dev/shm').catch(() => undefined)
-    const hasRoom = shm !== undefined && shm.bavail * shm.bsize >= this.#plan.memoryBytes
-    return hasRoom ? '/dev/shm' : this.#plan.directory
-  }
-
-  #configuration(): Buffer {
-    const { profile, name, address, hostsFile, number } = this.#plan
-    const kept = new Set([checkout, resolve(process.execPath, '../..'), cacheDirectory()])
-    return encodeStrings([
-      `hostname=${name}`,
-      `address=${address}`,
-      `hosts=${hostsFile}`,
-      `inbox=${this.#plan.directory}`,
-      `hostid=${(0x1ab00000 + number).toString(16)}`,
-      ...(profile.userland === '' ? [] : [`userland=${profile.userland}`]),
-      ...[...kept].map((path) => `keep=${path}`),
-      ...profile.modules.map((module) => `module=${module}${module.endsWith('/spl.ko') ? ' spl_panic_halt=1' : ''}`),
-    ])
   }
 
   /** The power supply has ended: on our demand, or because the guest did. */
