@@ -2,7 +2,7 @@
  * Runs inside a lab host: pushes a volume as the JSON in its first argument says, and tells on standard output, a JSON line an
  * event, how it went and what the process still has open afterwards.
  */
-import { readdirSync } from 'node:fs'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { FlockerError, openHost, type PushOptions, pushVolume } from 'flocker-zfs'
@@ -20,7 +20,8 @@ export interface PushOrder {
 }
 
 export interface Leftover {
-  descriptors: number
+  /** What each descriptor is open on, without what differs from one to the next. */
+  descriptors: string[]
   threads: number
 }
 
@@ -51,7 +52,18 @@ function emit(event: PushEvent): void {
 }
 
 function leftover(): Leftover {
-  return { descriptors: readdirSync('/proc/self/fd').length, threads: readdirSync('/proc/self/task').length }
+  const descriptors = readdirSync('/proc/self/fd').flatMap((number) => target(`/proc/self/fd/${number}`))
+  return { descriptors: descriptors.sort(), threads: readdirSync('/proc/self/task').length }
+}
+
+function target(link: string): string[] {
+  try {
+    return [readlinkSync(link).replace(/\[\d+\]/, '')]
+  } catch (error) {
+    // The one by which the directory itself was read.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
 }
 
 async function main(order: PushOrder): Promise<void> {
