@@ -26,11 +26,11 @@ export class Channel implements DataChannel {
   }
 
   send(source: Readable, options: TransferOptions = {}): Promise<bigint> {
-    return this.#run(source, options, (own) => this.#plane.send(this.#link, source, own))
+    return this.#run(options, (own) => this.#plane.send(this.#link, source, own))
   }
 
   receive(sink: Writable, options: TransferOptions = {}): Promise<bigint> {
-    return this.#run(sink, options, (own) => this.#plane.receive(this.#link, sink, own))
+    return this.#run(options, (own) => this.#plane.receive(this.#link, sink, own))
   }
 
   destroy(error?: FlockerError): void {
@@ -41,14 +41,11 @@ export class Channel implements DataChannel {
   }
 
   async #run(
-    stream: Readable | Writable,
     { signal, onBytes }: TransferOptions,
     transfer: (options: TransferOptions) => Promise<bigint>,
   ): Promise<bigint> {
     if (this.#used) {
-      const error = new ArgumentError('A data channel carries one stream only', { next: 'Open another channel.' })
-      stream.destroy(error)
-      throw error
+      throw new ArgumentError('A data channel carries one stream only', { next: 'Open another channel.' })
     }
     this.#used = true
     const forward = () => this.#stop.abort(signal?.reason)

@@ -105,6 +105,7 @@ class ClientConnection implements Connection {
       messageBytes: options.messageBytes ?? LIMITS.messageBytes,
       heartbeat: this.#heartbeat,
       logger: this.#logger,
+      holdBack: false,
       onMessage: (message) => this.#answer(message),
     })
     this.#link.signal.addEventListener('abort', () => this.#ended(this.#link.signal.reason), { once: true })

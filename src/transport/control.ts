@@ -19,6 +19,8 @@ export interface ControlOptions<T extends Message> {
   messageBytes: number
   heartbeat: Heartbeat
   logger: Logger
+  /** Whether to read nothing while what was sent waits to be read by the peer. */
+  holdBack: boolean
   /** Takes every message but heartbeats and goodbyes. */
   onMessage(message: Exclude<T, { type: 'heartbeat' | 'bye' }>): void
 }
@@ -45,7 +47,7 @@ export class ControlLink<T extends Message> {
     socket.on('close', this.#lost)
     socket.on('end', this.#lost)
     socket.on('data', this.#read)
-    socket.on('drain', () => socket.resume())
+    if (options.holdBack) socket.on('drain', () => socket.resume())
     socket.resume()
     if (socket.destroyed) this.#lost(socket.errored ?? undefined)
   }
@@ -64,8 +66,8 @@ export class ControlLink<T extends Message> {
   send(message: Message): void {
     if (this.#end.signal.aborted) return
     const ready = this.socket.write(encodeMessage(message, this.options.messageBytes))
-    // Who does not read our answers gets no further question read.
-    if (!ready) this.socket.pause()
+    // Who does not read our answers gets no further question read. Only one end may do so: two would wait for each other.
+    if (!ready && this.options.holdBack) this.socket.pause()
   }
 
   /** Ends the connection because the peer broke the rules, telling it how. */

@@ -50,6 +50,7 @@ export class ServedConnection implements ServerConnection {
       messageBytes: options.limits.messageBytes,
       heartbeat: options.heartbeat,
       logger: options.logger,
+      holdBack: true,
       onMessage: (message) => (message.type === 'request' ? this.#request(message) : this.#cancel(message.id)),
     })
     this.#link.signal.addEventListener('abort', () => this.#ended(this.#link.signal.reason), { once: true })
