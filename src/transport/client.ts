@@ -77,7 +77,7 @@ interface Pending {
   method: Method
   onEvent: ((event: never) => void) | undefined
   resolve(result: unknown): void
-  reject(error: FlockerError): void
+  reject(error: unknown): void
 }
 
 type Answer = Exclude<ServerMessage, { type: 'heartbeat' | 'bye' }>
@@ -220,8 +220,17 @@ class ClientConnection implements Connection {
       )
       return
     }
-    if (isEvent) pending.onEvent?.(decoded.data as never)
-    else pending.resolve(decoded.data)
+    if (!isEvent) {
+      pending.resolve(decoded.data)
+      return
+    }
+    try {
+      pending.onEvent?.(decoded.data as never)
+    } catch (error) {
+      // The caller's own fault ends the caller's request, not the connection that others share.
+      this.#link.send({ type: 'cancel', id: message.id })
+      pending.reject(error)
+    }
   }
 
   #ended(reason: FlockerError): void {

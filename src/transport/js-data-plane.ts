@@ -76,7 +76,11 @@ abstract class Transfer {
       this.#warned = true
       this.link.logger.warn({ peer: this.link.peer }, 'more than 64 GiB went over one TLS key')
     }
-    this.options.onBytes?.(this.total)
+    try {
+      this.options.onBytes?.(this.total)
+    } catch (error) {
+      this.fail(error, true)
+    }
   }
 
   protected succeed(): void {

@@ -14,6 +14,9 @@ import { toWire } from './wire-error.js'
 type JsonObject = Record<string, z.core.util.JSONType>
 type Request = Extract<ClientMessage, { type: 'request' }>
 
+/** How long handlers may take to stop once their signal has fired. */
+const STOP_MILLISECONDS = 5000
+
 export interface ServerConnectionOptions {
   identity: string
   hello: JsonObject
@@ -64,12 +67,25 @@ export class ServedConnection implements ServerConnection {
     return this.#link.ended
   }
 
-  /** Closes in order. Resolves once the sockets are gone and the handlers, which were told to stop, have. */
+  /** Closes in order. Resolves once the sockets are gone and the handlers, which were told to stop, have, or took too long. */
   async close(reason: FlockerError): Promise<void> {
     const channels = [...this.#offers.values()]
     const handlers = [...this.#running.values()]
     await this.#link.close(reason)
-    await Promise.all([...handlers.map((running) => running.done), ...channels.map((channel) => channel?.closed)])
+    await this.#stopped(handlers)
+    await Promise.all(channels.map((channel) => channel?.closed))
+  }
+
+  async #stopped(handlers: readonly Running[]): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.#options.logger.error({ running: this.#running.size }, 'handlers ignored the signal to stop and still run')
+        resolve()
+      }, STOP_MILLISECONDS)
+    })
+    await Promise.race([Promise.all(handlers.map((running) => running.done)), late])
+    clearTimeout(timer)
   }
 
   /** Takes the data connection for one of this connection's offers. */

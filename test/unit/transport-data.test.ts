@@ -334,6 +334,26 @@ test(
   }),
 )
 
+test(
+  'an error thrown by onBytes ends the transfer, on either side, and nothing else',
+  scoped(async (scope) => {
+    const { channels } = await pair(scope)
+    const onBytes = () => {
+      throw new RangeError('mine')
+    }
+    for (const who of ['sender', 'receiver']) {
+      const { near, far } = await channels()
+      const [sending, receiving] = [
+        failure(near.send(endless(), who === 'sender' ? { onBytes } : {})),
+        failure(far.receive(new HashSink(), who === 'receiver' ? { onBytes } : {})),
+      ]
+      const [own, other] = who === 'sender' ? [await sending, await receiving] : [await receiving, await sending]
+      assert.is(own.message, 'mine')
+      assert.is(other.code, 'INTERNAL')
+    }
+  }),
+)
+
 /** Bytes without end, 64 KiB at a time. */
 function endless(onRead?: (bytes: number) => void): Readable {
   const chunk = Buffer.alloc(65_536, 7)
