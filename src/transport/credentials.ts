@@ -54,7 +54,6 @@ export function parseCredentials(ca: string, certificate: string, key: string): 
   }
   const authority = parse('CA certificate', () => new X509Certificate(ca))
   const host = parse("host's certificate", () => new X509Certificate(certificate))
-  // The parser's error is left out of what is thrown: nothing about a key belongs in a log.
   const privateKey = parse("host's key", () => createPrivateKey(key))
   const identity = identityOf(host)
   if (identity === undefined) {
