@@ -52,7 +52,6 @@ using boolean = int;
   OPTIONAL(lzc_ddt_prune, int, (const char*, int, uint64_t))
 
 #define FLOCKER_NVPAIR_FUNCTIONS(REQUIRED)                                        \
-  REQUIRED(nvlist_alloc, int, (nvlist**, unsigned, int))                          \
   REQUIRED(nvlist_free, void, (nvlist*))                                          \
   REQUIRED(nvlist_empty, boolean, (const nvlist*))                                \
   REQUIRED(nvlist_size, int, (nvlist*, size_t*, int))                             \

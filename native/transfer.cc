@@ -380,7 +380,7 @@ void Transfer::Finish() {
 
 void Transfer::Cancel() {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (std::exchange(cancelled_, true)) return;
+  if (closed_ || std::exchange(cancelled_, true)) return;
   eventfd_write(wake_.get(), 1);
   changed_.notify_one();
 }
@@ -397,7 +397,9 @@ void Transfer::Pump() {
     state_->Post(std::move(request));
     lock.lock();
   }
+  // All descriptors go now, rather than when JavaScript's handle is collected.
   end_.Reset();
+  wake_.Reset();
   closed_ = true;
   auto refused = std::move(requests_);
   lock.unlock();

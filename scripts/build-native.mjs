@@ -14,8 +14,12 @@ const stamp = join(root, 'build/Release/flocker_zfs.inputs')
 
 /** What the result depends on: the sources, how they are built, and by which Node.js. */
 function inputs() {
-  const hash = createHash('sha256').update(`${process.version} ${process.arch} ${process.env.FLOCKER_ZFS_SANITIZE ?? ''}`)
-  const files = readdirSync(join(root, 'native')).sort().map((name) => join('native', name))
+  const hash = createHash('sha256').update(
+    `${process.version} ${process.arch} ${process.env.FLOCKER_ZFS_SANITIZE ?? ''}`,
+  )
+  const files = readdirSync(join(root, 'native'), { withFileTypes: true })
+    .flatMap((entry) => (entry.isFile() ? [join('native', entry.name)] : []))
+    .sort()
   for (const file of ['binding.gyp', ...files]) hash.update(file).update(readFileSync(join(root, file)))
   return hash.digest('hex')
 }
@@ -31,9 +35,14 @@ if (existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8') === w
 
 const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js')
 for (const command of ['configure', 'build']) {
-  const built = spawnSync(process.execPath, [nodeGyp, command, '--release', ...headers()], { cwd: root, stdio: 'inherit' })
+  const built = spawnSync(process.execPath, [nodeGyp, command, '--release', ...headers()], {
+    cwd: root,
+    stdio: 'inherit',
+  })
   if (built.status !== 0) {
-    console.error('The native addon was not built. It needs Python 3, make and a C++17 compiler: apt install python3 make g++')
+    console.error(
+      'The native addon was not built. It needs Python 3, make and a C++17 compiler: apt install python3 make g++',
+    )
     process.exit(1)
   }
 }

@@ -54,9 +54,9 @@ const names = (kind: PropertyKind, list: string): Record<string, PropertyKind> =
 export const propertyTable: Readonly<Record<string, PropertyKind>> = {
   ...names(
     onOff,
-    'atime devices exec setuid readonly zoned vscan nbmand overlay relatime utf8only volthreading longname',
+    'atime devices exec setuid readonly zoned vscan nbmand overlay relatime utf8only volthreading longname defer_destroy',
   ),
-  ...names(noYes, 'mounted defer_destroy'),
+  ...names(noYes, 'mounted'),
   ...names(
     'number',
     'used available referenced compressratio refcompressratio volblocksize usedbysnapshots usedbydataset usedbychildren ' +

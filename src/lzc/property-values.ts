@@ -10,6 +10,9 @@ const unlimited = 2n ** 64n - 1n
 /** Properties for which `none` means no limit, told by the largest number rather than by 0. */
 const countLimits = new Set(['filesystem_limit', 'snapshot_limit'])
 
+/** Sizes of blocks, which the kernel takes as they are and user space has to check: a power of two from 512 to 16 MiB. */
+const blockSizes = new Set(['recordsize', 'volblocksize'])
+
 /**
  * Turns properties into what the kernel takes: uint64 for native ones that are numbers or have named values, else strings.
  * @throws ArgumentError for an unknown property, or a value that it can't have
@@ -64,6 +67,9 @@ function number(name: string, value: PropertyInput): bigint {
     throw new ArgumentError(
       `${name} can't be ${JSON.stringify(String(value))}: it is a number, a size such as 16K, or none`,
     )
+  }
+  if (blockSizes.has(name) && (parsed < 512n || parsed > 16n * 1024n * 1024n || (parsed & (parsed - 1n)) !== 0n)) {
+    throw new ArgumentError(`${name} can't be ${value}: it is a power of two from 512 to 16M`)
   }
   return parsed
 }

@@ -1,0 +1,97 @@
+/** What the tests on a real pool share. They run inside a host of the lab, or as root on a machine with ZFS. */
+import { execFile } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import { FlockerError } from '../../src/errors.js'
+
+const execFileAsync = promisify(execFile)
+
+/** An existing, empty pool. */
+export const pool = process.env.TEST_POOL ?? 'tank'
+
+/** The zfs command, as an oracle. */
+export async function zfs(...args: string[]): Promise<string> {
+  const { stdout } = await execFileAsync('zfs', args, { maxBuffer: 64 * 1024 * 1024 })
+  return stdout
+}
+
+let count = 0
+/** A dataset's name that no test has used. */
+export const fresh = (): string => `${pool}/t${process.pid}-${++count}`
+
+/** Creates and mounts a filesystem, and fills it with files of random bytes. */
+export async function filled(mebibytes = 2): Promise<string> {
+  const name = fresh()
+  await zfs('create', name)
+  await fill(name, 'a', mebibytes)
+  return name
+}
+
+export async function fill(dataset: string, prefix: string, mebibytes: number): Promise<void> {
+  await mkdir(`/${dataset}`, { recursive: true })
+  for (let i = 0; i < mebibytes; i++) await writeFile(`/${dataset}/${prefix}${i}`, randomBytes(1024 * 1024))
+}
+
+/** A digest of every file's name and content below a directory. */
+export async function digest(directory: string): Promise<string> {
+  const hash = createHash('sha256')
+  for (const name of (await readdir(directory, { recursive: true })).sort()) {
+    if (name.endsWith('/')) continue
+    hash.update(name).update(await readFile(join(directory, name)))
+  }
+  return hash.digest('hex')
+}
+
+/** What a promise rejects with, which must be an error of this package. */
+export async function failure(promise: Promise<unknown>): Promise<FlockerError> {
+  try {
+    await promise
+  } catch (error) {
+    if (error instanceof FlockerError) return error
+    throw error
+  }
+  throw new Error('it did not fail')
+}
+
+export async function collect(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = []
+  for await (const item of items) list.push(item)
+  return list
+}
+
+/** This process's pipes, eventfds and /dev/zfs descriptors. */
+export function descriptors(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`).replace(/\d+/, '')]
+    } catch (error) {
+      // The descriptor of the listing itself.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw error
+    }
+  })
+}
+
+export const threads = (): number => readdirSync('/proc/self/task').length
+
+export const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+/** Waits until something holds; fails after a while. */
+export async function eventually(condition: () => boolean | Promise<boolean>, milliseconds = 5000): Promise<void> {
+  const deadline = performance.now() + milliseconds
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error('it did not come to hold in time')
+    await pause(20)
+  }
+}
