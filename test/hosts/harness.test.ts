@@ -2,11 +2,13 @@ import { execFileSync, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { AbortError, ArgumentError, TimeoutError } from '../../src/errors.js'
 import { type Host, type Lab, LabCommandError, LabError, openLab } from '../lab/index.js'
+import { cacheDirectory } from '../lab/paths.js'
 
 const WARM_BOOT_MILLISECONDS = 3000
 
@@ -130,10 +132,14 @@ test('files go both ways', async () => {
 test('a short command is quick and a large output complete', async () => {
   for (const host of lab.hosts) {
     await host.run(['true'])
-    let begin = performance.now()
-    for (let count = 0; count < 10; count++) await host.run(['true'])
-    const each = (performance.now() - begin) / 10
-    begin = performance.now()
+    const times: number[] = []
+    for (let count = 0; count < 20; count++) {
+      const begin = performance.now()
+      await host.run(['true'])
+      times.push(performance.now() - begin)
+    }
+    const each = Math.min(...times) // the machine may be busy with other things
+    const begin = performance.now()
     const bytes = 32 * 2 ** 20
     const { stdoutBytes } = await host.run(['head', '-c', `${bytes}`, '/dev/zero'])
     const rate = bytes / 2 ** 20 / ((performance.now() - begin) / 1000)
@@ -282,6 +288,13 @@ test('a boot has a deadline and can be aborted', async () => {
   const controller = new AbortController()
   setTimeout(() => controller.abort(), 50)
   assert.instance(await failure(openLab({ hosts, signal: controller.signal })), AbortError)
+})
+
+test('a machine with ZFS can itself be the lab', async () => {
+  const before = (await alpha.run(['zpool', 'list', '-H', '-o', 'name'])).stdout
+  await alpha.runEntry('test/lab/local-check.ts', [], { env: { XDG_CACHE_HOME: dirname(dirname(cacheDirectory())) } })
+  assert.is((await alpha.run(['zpool', 'list', '-H', '-o', 'name'])).stdout, before)
+  assert.not.match((await alpha.run(['ls', '/tmp'])).stdout, /flocker-zfs-lab/)
 })
 
 test('bad input is refused before anything starts', async () => {

@@ -23,7 +23,7 @@ import { collect } from './streams.js'
 
 const COMMAND_MILLISECONDS = 120_000
 const POWER_OFF_MILLISECONDS = 10_000
-const CONSOLE_LINES_SHOWN = 30
+const CONSOLE_LINES_SHOWN = 60
 
 interface Running {
   supply: ChildProcess
@@ -69,6 +69,7 @@ export class AgentHost implements Host {
         new LabError('BOOT_FAILED', 'aborted', { cause: abortReason(signal, `booting ${this.name}`) }),
       )
     signal?.addEventListener('abort', aborted, { once: true })
+    if (signal?.aborted) aborted()
     const milliseconds = options.timeoutMilliseconds ?? this.#machine.plan.bootTimeoutMilliseconds
     try {
       await withDeadline(
@@ -192,8 +193,12 @@ export class AgentHost implements Host {
       await once(supply, 'spawn')
       const line = supply.stdio[3]
       if (!(line instanceof Duplex)) throw new LabError('BOOT_FAILED', 'the serial line is no stream')
-      const connection = new Connection(line)
-      supply.once('exit', (status, signal) => void this.#ended(supply, `${status ?? signal}`))
+      let broken: unknown
+      const connection = new Connection(line, (cause) => {
+        broken ??= cause
+        supply.stdin?.destroy() // a host that can't be talked to is no use; most likely it has just died
+      })
+      supply.once('exit', (status, signal) => void this.#ended(supply, `${status ?? signal}`, broken))
       return { supply, connection }
     } finally {
       await log.close()
@@ -201,10 +206,11 @@ export class AgentHost implements Host {
   }
 
   /** The power supply has ended: on our demand, or because the guest did. */
-  async #ended(supply: ChildProcess, status: string): Promise<void> {
+  async #ended(supply: ChildProcess, status: string, cause: unknown): Promise<void> {
     const running = this.#running
     if (running?.supply !== supply) return
-    const error = new LabError('HOST_DIED', `${this.name} died (${status})${await this.#consoleTail()}`)
+    const error = new LabError('HOST_DIED', `${this.name} died (${status})${await this.#consoleTail()}`, { cause })
+    if (this.#running !== running) return
     this.#running = undefined
     this.#off = error
     running.connection.lose(error)

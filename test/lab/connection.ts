@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { FlockerError, TimeoutError } from '../../src/errors.js'
+import { type FlockerError, TimeoutError } from '../../src/errors.js'
 import { LabError } from './errors.js'
 import { encodeFrame, type Frame, FrameReader, FrameType, LINE_WINDOW, PROTOCOL_VERSION } from './frames.js'
 import { Outcome } from './outcome.js'
@@ -22,19 +22,18 @@ export class Connection {
   #nextId = 1
   #lost: FlockerError | undefined
 
-  constructor(line: Duplex) {
+  /** @param onBroken called when the line fails or carries nonsense; the host must be ended then */
+  constructor(line: Duplex, onBroken: (cause: unknown) => void) {
     this.#line = line
     const reader = new FrameReader()
     line.on('data', (bytes: Buffer) => {
       try {
         for (const frame of reader.push(bytes)) this.#dispatch(frame)
       } catch (error) {
-        this.lose(
-          error instanceof FlockerError ? error : new LabError('HOST_DIED', 'the line failed', { cause: error }),
-        )
+        onBroken(error)
       }
     })
-    line.on('error', (error) => this.lose(new LabError('HOST_DIED', 'the line to the guest failed', { cause: error })))
+    line.on('error', onBroken)
   }
 
   /** Resolves when the agent has come up and the host is as `configuration` says. */

@@ -25,30 +25,28 @@
  *
  * @module
  */
-import { mkdtemp, open } from 'node:fs/promises'
+import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ArgumentError, NotSupportedError, throwIfAborted } from '../../src/errors.js'
 import { AgentHost } from './agent-host.js'
+import { loadProfile, type Profile, type ProfileName } from './build/index.js'
 import type { Host, Link } from './host.js'
 import { LocalMachine, prepareLocal } from './local.js'
 import type { HostPlan, Machine } from './machine.js'
-import { type BootableProfile, loadBootable } from './profile.js'
 import { parseSize } from './size.js'
 import { Switch } from './switch.js'
 import { prepareTools } from './tools.js'
 import { UmlMachine } from './uml.js'
 
+export type { ProfileName } from './build/index.js'
 export { LabCommandError, LabError } from './errors.js'
 export type * from './host.js'
-
-/** The kernel and OpenZFS of a host: `newest` is Linux 7.2 with ZFS 2.4, `oldest` Linux 6.1 with ZFS 2.1. */
-export type ProfileName = 'newest' | 'oldest'
 
 export interface HostOptions {
   /** Letters, digits and hyphens; the other hosts know it by this name. */
   name: string
-  /** Default `newest`. */
+  /** Its kernel and OpenZFS: `newest` (the default) is Linux 7.2 with ZFS 2.4, `oldest` Linux 6.1 with ZFS 2.1. */
   profile?: ProfileName
   /** Sizes of its disks, as bytes or as `2 GiB`; default one of 2 GiB. They are sparse. */
   disks?: readonly (number | string)[]
@@ -122,9 +120,9 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   const local = options.local ?? process.env.FLOCKER_ZFS_LAB === 'local'
   if (local) await prepareLocal()
   const tools = await prepareTools()
-  const profiles = local ? [] : await Promise.all(options.hosts.map((host) => loadBootable(host.profile ?? 'newest')))
+  const profiles = local ? [] : await Promise.all(options.hosts.map((host) => loadProfile(host.profile ?? 'newest')))
   const directory = await makeDirectory()
-  const theSwitch = await Switch.start(tools.switch, directory)
+  const theSwitch = await startSwitch(tools.switch, directory)
   const hosts: AgentHost[] = []
   const lab = new Lab(hosts, theSwitch, directory, local)
   try {
@@ -153,7 +151,17 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   }
 }
 
-function machineFor(plan: HostPlan, profile: BootableProfile | undefined): Machine {
+/** From then on the switch removes the directory. */
+async function startSwitch(program: string, directory: string): Promise<Switch> {
+  try {
+    return await Switch.start(program, directory)
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true })
+    throw error
+  }
+}
+
+function machineFor(plan: HostPlan, profile: Profile | undefined): Machine {
   return profile === undefined ? new LocalMachine(plan) : new UmlMachine(plan, profile)
 }
 

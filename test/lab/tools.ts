@@ -15,9 +15,17 @@ interface Recipe {
 }
 
 const recipes = {
-  agent: { sources: ['guest/agent.c', 'guest/setup.c'], headers: ['guest/protocol.h'], flags: ['-static'] },
+  agent: {
+    sources: ['guest/agent.c', 'guest/process.c', 'guest/buffer.c', 'guest/setup.c'],
+    headers: ['guest/protocol.h', 'guest/process.h', 'guest/buffer.h'],
+    flags: ['-static'],
+  },
   power: { sources: ['outside/power.c'], headers: [], flags: [] },
-  switch: { sources: ['outside/switch.c', 'outside/frame.c'], headers: ['outside/frame.h'], flags: [] },
+  switch: {
+    sources: ['outside/switch.c', 'outside/lanes.c', 'outside/frame.c'],
+    headers: ['outside/lanes.h', 'outside/frame.h'],
+    flags: [],
+  },
 } satisfies Record<string, Recipe>
 
 /** The paths of the lab's own programs. */

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises'
+import type { Profile } from './build/index.js'
 import { type HostPlan, hostsFile, keptDirectories, type Machine } from './machine.js'
-import type { BootableProfile } from './profile.js'
 
 const FIRST_HOST_ID = 0x1ab00000
 
@@ -11,9 +11,9 @@ export class UmlMachine implements Machine {
   readonly disks: readonly string[]
   readonly pool = 'tank'
   readonly canLosePower = true
-  readonly #profile: BootableProfile
+  readonly #profile: Profile
 
-  constructor(plan: HostPlan, profile: BootableProfile) {
+  constructor(plan: HostPlan, profile: Profile) {
     this.plan = plan
     this.#profile = profile
     this.address = addressOf(plan.number)
@@ -48,7 +48,7 @@ export class UmlMachine implements Machine {
       `hosts=${hostsFile(names, addressOf)}`,
       `hostid=${(FIRST_HOST_ID + number).toString(16)}`,
       `inbox=${directory}`,
-      ...(userland === '' ? [] : [`userland=${userland}`]),
+      `userland=${userland}`,
       ...keptDirectories().map((path) => `keep=${path}`),
       // A failed assertion in ZFS ends the host, loudly, instead of leaving a thread that hangs.
       ...modules.map((module) => `module=${module}${module.endsWith('/spl.ko') ? ' spl_panic_halt=1' : ''}`),

@@ -1,13 +1,12 @@
 // The first process of a guest: sets the host up, then runs the commands that the harness sends over the serial line.
 // Statically linked: it starts before there is a root file system worth the name.
 #define _GNU_SOURCE
+#include "process.h"
 #include "protocol.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <pty.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,8 +17,6 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -28,77 +25,18 @@
 #define READ_SIZE (32 * 1024)
 #define OUTGOING_ENOUGH (128 * 1024) // no more output is read from processes while this much waits for the line
 
-struct buffer {
-  uint8_t *data;
-  size_t start, end, capacity;
-};
-
-struct stream {
-  int fd;          // -1 once closed
-  size_t to_drain; // after the process ended: what it left in the pipe
-  int64_t window;  // bytes that may still be sent
-};
-
-struct process {
-  bool used, ended, exit_sent, pty, end_input;
-  uint32_t id;
-  pid_t pid;
-  int input, status;
-  struct buffer pending; // input not yet written
-  struct stream output[2];
-};
-
 static struct process processes[MAX_PROCESSES];
 static struct buffer incoming, outgoing;
 static int line_fd = -1;
 static bool owns_kernel = true; // false: on a machine that has ZFS itself, see local.ts
 
-static _Noreturn void halt(const char *why) {
+_Noreturn void halt(const char *why) {
   dprintf(2, "lab agent: %s: %s\n", why, strerror(errno));
   if (owns_kernel) {
     sync();
     reboot(RB_POWER_OFF);
   }
   _exit(1);
-}
-
-static size_t buffered(const struct buffer *buffer) { return buffer->end - buffer->start; }
-
-static uint8_t *reserve(struct buffer *buffer, size_t length) {
-  if (buffer->start > 0 && buffer->end + length > buffer->capacity) {
-    memmove(buffer->data, buffer->data + buffer->start, buffered(buffer));
-    buffer->end -= buffer->start;
-    buffer->start = 0;
-  }
-  if (buffer->end + length > buffer->capacity) {
-    buffer->capacity = (buffer->end + length) * 2;
-    buffer->data = realloc(buffer->data, buffer->capacity);
-    if (buffer->data == NULL) halt("out of memory");
-  }
-  return buffer->data + buffer->end;
-}
-
-static void append(struct buffer *buffer, const void *data, size_t length) {
-  memcpy(reserve(buffer, length), data, length);
-  buffer->end += length;
-}
-
-static void consume(struct buffer *buffer, size_t length) {
-  buffer->start += length;
-  if (buffer->start == buffer->end) buffer->start = buffer->end = 0;
-}
-
-// Little-endian like x86-64, the only architecture that User-Mode Linux knows here.
-static uint32_t read_u32(const uint8_t *at) {
-  uint32_t value;
-  memcpy(&value, at, sizeof value);
-  return value;
-}
-
-static uint16_t read_u16(const uint8_t *at) {
-  uint16_t value;
-  memcpy(&value, at, sizeof value);
-  return value;
 }
 
 static void send_frame(uint8_t type, uint32_t id, const void *payload, size_t length) {
@@ -114,15 +52,19 @@ static void send_u32s(uint8_t type, uint32_t id, uint32_t first, uint32_t second
   send_frame(type, id, values, (size_t)count * 4);
 }
 
+static void refuse(uint32_t id, int error, const char *what) {
+  uint8_t payload[256];
+  uint32_t number = (uint32_t)error;
+  memcpy(payload, &number, 4);
+  int length = snprintf((char *)payload + 4, sizeof payload - 4, "%s: %s", what, strerror(error));
+  size_t fits = (size_t)length < sizeof payload - 4 ? (size_t)length : sizeof payload - 5;
+  send_frame(FRAME_REFUSED, id, payload, 4 + fits);
+}
+
 static struct process *find_process(uint32_t id) {
   for (int index = 0; index < MAX_PROCESSES; index++)
     if (processes[index].used && processes[index].id == id) return &processes[index];
   return NULL;
-}
-
-static void close_fd(int *fd) {
-  if (*fd >= 0) close(*fd);
-  *fd = -1;
 }
 
 static void forget_if_done(struct process *process) {
@@ -132,147 +74,14 @@ static void forget_if_done(struct process *process) {
   memset(process, 0, sizeof *process);
 }
 
-// In the child, until exec: reports errno through `report`.
-static _Noreturn void become(const char *cwd, char **argv, char **env, uint32_t uid, int report) {
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
-  bool ok = chdir(cwd) == 0;
-  if (ok && uid != 0) ok = setgroups(0, NULL) == 0 && setgid(uid) == 0 && setuid(uid) == 0;
-  if (ok) {
-    environ = env;
-    execvp(argv[0], argv);
-  }
-  int error = errno;
-  if (write(report, &error, sizeof error) < 0) _exit(126);
-  _exit(127);
-}
-
-static void nonblocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
-
-struct request {
-  uint8_t flags;
-  uint32_t uid;
-  uint16_t rows, columns;
-  char *cwd, *input, **argv, **env;
-};
-
-static bool parse_request(uint8_t *payload, size_t length, struct request *request) {
-  if (length < 14 || payload[length - 1] != 0) return false;
-  request->flags = payload[0];
-  request->uid = read_u32(payload + 1);
-  request->rows = read_u16(payload + 5);
-  request->columns = read_u16(payload + 7);
-  unsigned argc = read_u16(payload + 9), envc = read_u16(payload + 11);
-  char **strings = calloc(argc + envc + 4, sizeof *strings);
-  if (strings == NULL) return false;
-  char *at = (char *)payload + 13, *end = (char *)payload + length;
-  unsigned slot = 0;
-  for (unsigned index = 0; index < 2 + argc + envc; index++) {
-    if (at >= end) {
-      free(strings);
-      return false;
-    }
-    if (index == 2 + argc) slot++; // the NULL that ends argv
-    strings[slot++] = at;
-    at += strlen(at) + 1;
-  }
-  request->cwd = strings[0];
-  request->input = strings[1];
-  request->argv = strings + 2;
-  request->env = strings + 2 + argc + 1;
-  return argc > 0;
-}
-
-static pid_t fork_with_pipes(const struct request *request, struct process *process, int report) {
-  int in[2] = {-1, -1}, out[2], err[2];
-  if (*request->input != 0) {
-    in[0] = openat(inbox_fd, request->input, O_RDONLY | O_CLOEXEC);
-    if (in[0] < 0) return -1;
-  } else if (pipe2(in, O_CLOEXEC) < 0) {
-    return -1;
-  }
-  if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0) return -1;
-  pid_t pid = fork();
-  if (pid == 0) {
-    setsid();
-    dup2(in[0], 0);
-    dup2(out[1], 1);
-    dup2(err[1], 2);
-    become(request->cwd, request->argv, request->env, request->uid, report);
-  }
-  close_fd(&in[0]);
-  close_fd(&out[1]);
-  close_fd(&err[1]);
-  process->input = in[1];
-  process->output[0].fd = out[0];
-  process->output[1].fd = err[0];
-  return pid;
-}
-
-static pid_t fork_with_pty(const struct request *request, struct process *process, int report) {
-  struct winsize size = {.ws_row = request->rows, .ws_col = request->columns};
-  int master;
-  pid_t pid = forkpty(&master, NULL, NULL, &size);
-  if (pid == 0) become(request->cwd, request->argv, request->env, request->uid, report);
-  if (pid < 0) return -1;
-  fcntl(master, F_SETFD, FD_CLOEXEC);
-  process->pty = true;
-  process->input = process->output[0].fd = master;
-  process->output[1].fd = -1;
-  return pid;
-}
-
-static void refuse(uint32_t id, int error, const char *what) {
-  uint8_t payload[256];
-  uint32_t number = (uint32_t)error;
-  memcpy(payload, &number, 4);
-  int length = snprintf((char *)payload + 4, sizeof payload - 4, "%s: %s", what, strerror(error));
-  send_frame(FRAME_REFUSED, id, payload, 4 + (size_t)length);
-}
-
-static void start(struct process *process, uint32_t id, const struct request *request) {
-  int report[2];
-  if (pipe2(report, O_CLOEXEC) < 0) halt("making a pipe");
-  memset(process, 0, sizeof *process);
-  process->id = id;
-  process->input = process->output[0].fd = process->output[1].fd = -1;
-  process->output[0].window = process->output[1].window = WINDOW;
-  process->pid = request->flags & SPAWN_PTY ? fork_with_pty(request, process, report[1])
-                                            : fork_with_pipes(request, process, report[1]);
-  close(report[1]);
-  int error = process->pid < 0 ? errno : 0;
-  // The fork has either exec'ed, which closes the pipe, or says why it could not.
-  if (error == 0 && read(report[0], &error, sizeof error) == 0) error = 0;
-  close(report[0]);
-  if (error != 0) {
-    refuse(id, error, request->argv[0]);
-    if (process->pid > 0) waitpid(process->pid, NULL, 0);
-    if (!process->pty) close_fd(&process->input);
-    close_fd(&process->output[0].fd);
-    close_fd(&process->output[1].fd);
-    return;
-  }
-  process->used = true;
-  for (int index = 0; index < 2; index++)
-    if (process->output[index].fd >= 0) nonblocking(process->output[index].fd);
-  if (process->input >= 0) nonblocking(process->input);
-  send_u32s(FRAME_STARTED, id, (uint32_t)process->pid, 0, 1);
-}
-
 static void on_spawn(uint32_t id, uint8_t *payload, size_t length) {
-  struct request request;
-  if (!parse_request(payload, length, &request)) {
-    refuse(id, EINVAL, "malformed request");
-    return;
-  }
   struct process *free_slot = NULL;
   for (int index = 0; index < MAX_PROCESSES && free_slot == NULL; index++)
     if (!processes[index].used) free_slot = &processes[index];
-  if (free_slot == NULL) refuse(id, EAGAIN, "too many processes");
-  else start(free_slot, id, &request);
-  free(request.argv - 2);
+  int error = EAGAIN;
+  const char *program = "too many processes";
+  if (free_slot == NULL || !start_process(free_slot, id, payload, length, &error, &program)) refuse(id, error, program);
+  else send_u32s(FRAME_STARTED, id, (uint32_t)free_slot->pid, 0, 1);
 }
 
 static void write_input(struct process *process) {
