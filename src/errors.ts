@@ -22,10 +22,10 @@ const brand = Symbol.for('flocker-zfs.error')
 export class FlockerError extends Error {
   /** Stable and machine-readable, such as `DIVERGED`. */
   readonly code: string
-  readonly errno?: number
-  readonly dataset?: string
-  readonly peer?: string
-  readonly next?: string
+  declare readonly errno?: number
+  declare readonly dataset?: string
+  declare readonly peer?: string
+  declare readonly next?: string
 
   constructor(code: string, message: string, details: ErrorDetails = {}) {
     const { cause, next } = details

@@ -96,7 +96,9 @@ export class Cluster extends Pair {
   /** What beta's agent has open: file descriptors and threads. */
   async agentLeftover(): Promise<string> {
     const pid = await this.agent?.started
-    const script = 'echo "$(ls /proc/$1/fd | wc -l) descriptors, $(ls /proc/$1/task | wc -l) threads"'
+    // Node.js's own loops make an eventfd when they first need one.
+    const descriptors = 'ls -l /proc/$1/fd | grep -v eventfd | wc -l'
+    const script = `echo "$(${descriptors}) descriptors, $(ls /proc/$1/task | wc -l) threads"`
     return (await this.beta.run(['sh', '-c', script, 'leftover', String(pid)])).stdout.trim()
   }
 

@@ -321,13 +321,15 @@ for (const end of ['SIGKILL', 'SIGINT', 'SIGTERM', 'uncaught'] as const) {
   test(`a harness that ends by ${end} leaves nothing`, async () => {
     const child = spawn(process.execPath, [`${__dirname}/../lab/orphan.js`, end], {
       stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
     })
     const output = new Promise<string>((resolve) =>
       child.stdout.once('data', (text: Buffer) => resolve(text.toString().trim())),
     )
     const directory = await output
     assert.ok(remains(directory).length > 0)
-    if (end !== 'uncaught') child.kill(end)
+    if (end === 'SIGKILL' && child.pid !== undefined) process.kill(-child.pid, end)
+    else if (end !== 'uncaught') child.kill(end)
     const patience = AbortSignal.timeout(5000)
     while (remains(directory).length > 0 && !patience.aborted) await sleep(50)
     assert.equal(remains(directory), [])

@@ -15,7 +15,7 @@ test('power cut of the receiver mid-push', async () => {
   await unharmed.checkSource()
   await cluster.link('alpha').clear()
   await cluster.revive(cluster.beta)
-  await unharmed.checkReplica()
+  await unharmed.checkReplica('new agent')
   await checkRecovers(cluster, 'data')
 })
 
