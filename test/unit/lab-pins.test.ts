@@ -7,6 +7,7 @@ const available: Available[] = [
   { package: 'zfs-dkms', version: '2.4.5-1', suite: 'trixie-backports' },
   { package: 'zfs-dkms', version: '2.3.9-0', suite: 'trixie' },
   { package: 'kmod', version: '30', suite: 'bookworm' },
+  { package: 'libzfs8linux', version: '2.5.0-1', suite: 'trixie-backports' },
 ]
 const zfs: Pin = { package: 'zfs-dkms', version: '2.4.4-1', suite: 'trixie-backports' }
 
@@ -36,6 +37,8 @@ test('names every pin that is gone, what there is now, and what to edit', () => 
   assert.is(error.code, 'PIN_GONE')
   assert.match(error.message, 'zfs-dkms 2.4.4-1 is gone; there now: 2.4.5-1 (trixie-backports), 2.3.9-0 (trixie)')
   assert.match(error.message, 'linux-source-7.2 7.2.12-1 is gone; no version of it is there now')
+  const renamed = refused([{ package: 'libzfs7linux', version: '2.4.4-1', suite: 'trixie-backports' }], true)
+  assert.match(renamed.message, 'libzfs7linux 2.4.4-1 is gone; there now: libzfs8linux 2.5.0-1 (trixie-backports)')
   assert.match(error.message, 'test/lab/profiles/pins.json')
   assert.match(error.message, 'FLOCKER_ZFS_LAB_UNPIN=1')
 })

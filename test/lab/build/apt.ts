@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type AptSource, type Mirrors, parseDeb822, parseOneLine, pickMirrors } from './apt-sources.js'
 import { type CommandOptions, run } from './command.js'
-import type { Available, Chosen, Suite } from './pins.js'
+import { type Available, type Chosen, type Suite, stem } from './pins.js'
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
@@ -29,10 +29,23 @@ export class PrivateApt {
     return new PrivateApt(config, options)
   }
 
-  /** Every version of the named packages in the suites' lists, newest first. */
+  /** Every version of the named packages in the suites' lists, newest first; for one that is gone, those of its kin. */
   async versions(packages: readonly string[]): Promise<Available[]> {
-    const args = ['-c', this.config, 'madison', ...new Set(packages)]
-    return parseMadison(await run('apt-cache', args, { ...this.options, deadline: 60_000 }))
+    const found = await this.#madison(packages)
+    const kin: string[] = []
+    for (const gone of packages.filter((name) => !found.some((entry) => entry.package === name))) {
+      const names = await this.#cache('pkgnames', stem(gone))
+      kin.push(...names.split('\n').filter((name) => name !== '' && stem(name) === stem(gone)))
+    }
+    return kin.length === 0 ? found : [...found, ...(await this.#madison(kin))]
+  }
+
+  async #madison(packages: readonly string[]): Promise<Available[]> {
+    return parseMadison(await this.#cache('madison', ...new Set(packages)))
+  }
+
+  #cache(...words: string[]): Promise<string> {
+    return run('apt-cache', ['-c', this.config, ...words], { ...this.options, deadline: 60_000 })
   }
 
   /** Downloads packages into a directory and returns their files. */

@@ -71,7 +71,8 @@ export function choose(pins: readonly Pin[], available: readonly Available[], un
     const inSuite = versions.filter((entry) => entry.suite === pin.suite)
     const wanted = unpin || pin.version === undefined ? inSuite[0] : versions.find((v) => v.version === pin.version)
     if (wanted !== undefined) return [{ package: pin.package, version: wanted.version }]
-    gone.push(`${pin.package} ${pin.version ?? `of ${pin.suite}`} is gone; ${describe(versions)}`)
+    const kin = available.filter((entry) => stem(entry.package) === stem(pin.package))
+    gone.push(`${pin.package} ${pin.version ?? `of ${pin.suite}`} is gone; ${describe(versions, kin)}`)
     return []
   })
   if (gone.length === 0) return chosen
@@ -83,7 +84,13 @@ export function choose(pins: readonly Pin[], available: readonly Available[], un
   })
 }
 
-function describe(versions: readonly Available[]): string {
-  if (versions.length === 0) return 'no version of it is there now'
-  return `there now: ${versions.map((v) => `${v.version} (${v.suite})`).join(', ')}`
+/** A package's name without the number that changes from release to release: `libzfs` of `libzfs7linux`. */
+export function stem(name: string): string {
+  return name.replace(/[\d.]+(linux)?$/, '')
+}
+
+function describe(versions: readonly Available[], kin: readonly Available[]): string {
+  if (versions.length > 0) return `there now: ${versions.map((v) => `${v.version} (${v.suite})`).join(', ')}`
+  if (kin.length === 0) return 'no version of it is there now'
+  return `there now: ${kin.map((v) => `${v.package} ${v.version} (${v.suite})`).join(', ')}`
 }
