@@ -79,7 +79,8 @@ export interface Host {
   /**
    * Runs a command to its end.
    * @param argv the program (found in PATH) and its arguments; no shell is involved
-   * @throws LabCommandError where it fails, unless `check` is false; TimeoutError; AbortError; LabError
+   * @throws LabCommandError where it fails, unless `check` is false; TimeoutError and AbortError, with what it wrote until then as
+   *   `stdout` and `stderr`; LabError
    */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>
   /** Runs a TypeScript source of this checkout, compiled, with this Node.js. `entry` is relative to the checkout. */

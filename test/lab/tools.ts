@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { access, mkdir, readFile, rename } from 'node:fs/promises'
+import { access, mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { LabError } from './errors.js'
@@ -53,6 +53,7 @@ async function build(name: string, recipe: Recipe): Promise<string> {
     const flags = ['-std=gnu17', '-O2', '-Wall', '-Wextra', ...recipe.flags]
     await run(compiler, [...flags, '-o', unfinished, ...recipe.sources.map(locate)])
   } catch (cause) {
+    await rm(unfinished, { force: true })
     const next = 'A C compiler and the static C library are needed: apt-get install gcc libc6-dev'
     throw new LabError('TOOL_BUILD_FAILED', `compiling the lab's ${name} failed`, { cause, next })
   }

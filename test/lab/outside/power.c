@@ -116,6 +116,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: power SWITCH_SOCKET PORT KERNEL ARGUMENTS...\n");
     return 125;
   }
+  setsid(); // what kills the harness's whole process group must leave us alive to clean up
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   sigset_t mask, original_mask;
