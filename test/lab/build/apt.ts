@@ -25,7 +25,11 @@ export class PrivateApt {
     const config = join(directory, 'apt.conf')
     await writeFile(join(directory, 'sources.list'), sourcesList(pickMirrors(await readMachineSources()), suites))
     await writeFile(config, aptConfig(directory))
-    await run('apt-get', ['-c', config, '-qq', 'update'], { ...options, deadline: 180_000 })
+    await run('apt-get', ['-c', config, '-qq', 'update'], {
+      ...options,
+      what: 'fetching the lists of packages',
+      deadline: 180_000,
+    })
     return new PrivateApt(config, options)
   }
 
@@ -45,14 +49,18 @@ export class PrivateApt {
   }
 
   #cache(...words: string[]): Promise<string> {
-    return run('apt-cache', ['-c', this.config, ...words], { ...this.options, deadline: 60_000 })
+    return run('apt-cache', ['-c', this.config, ...words], {
+      ...this.options,
+      what: 'reading the lists of packages',
+      deadline: 60_000,
+    })
   }
 
   /** Downloads packages into a directory and returns their files. */
   async download(chosen: readonly Chosen[], directory: string): Promise<string[]> {
     await mkdir(directory, { recursive: true })
     const words = chosen.map((entry) => `${entry.package}=${entry.version}`)
-    const options = { ...this.options, cwd: directory, deadline: 15 * 60_000 }
+    const options = { ...this.options, what: 'downloading packages', cwd: directory, deadline: 15 * 60_000 }
     await run('apt-get', ['-c', this.config, '-q', 'download', ...words], options)
     return (await readdir(directory)).filter((file) => file.endsWith('.deb')).map((file) => join(directory, file))
   }
@@ -91,6 +99,8 @@ function aptConfig(directory: string): string {
     'APT::Sandbox::User': 'root',
     'Acquire::Languages': 'none',
     'Acquire::Retries': '3',
+    // A suite that can't be fetched is an error, rather than packages that seem to be gone.
+    'APT::Update::Error-Mode': 'any',
   }
   const cleared = ['APT::Update::Pre-Invoke', 'APT::Update::Post-Invoke', 'APT::Update::Post-Invoke-Success']
   const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";\n`)

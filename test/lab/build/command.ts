@@ -13,6 +13,8 @@ export interface Log {
 }
 
 export interface CommandOptions {
+  /** What the command does, for the messages of errors, such as `compiling the kernel`. */
+  what: string
   log: Log
   signal?: AbortSignal | undefined
   /** Milliseconds until the command is killed. */
@@ -30,8 +32,8 @@ const LAST_LINES = 20
  * @throws LabError `BUILD_FAILED` with the log's path and last lines; TimeoutError; AbortError. All its processes are gone then.
  */
 export async function run(program: string, args: readonly string[], options: CommandOptions): Promise<string> {
-  const { log, signal, deadline } = options
-  throwIfAborted(signal, program)
+  const { log, signal, deadline, what } = options
+  throwIfAborted(signal, what)
   log.stream.write(`$ ${program} ${args.join(' ')}\n`)
   const child = spawn(program, args, {
     cwd: options.cwd,
@@ -56,9 +58,9 @@ export async function run(program: string, args: readonly string[], options: Com
     stopped ??= reason
     killGroup(child.pid)
   }
-  const onAbort = () => stop(abortReason(signal as AbortSignal, program))
+  const onAbort = () => stop(abortReason(signal as AbortSignal, what))
   const timer = setTimeout(
-    () => stop(new TimeoutError(`${program} was still running after ${deadline / 1000} s; log: ${log.path}`)),
+    () => stop(new TimeoutError(`${what} took more than ${deadline / 1000} s`, { next: `The log: ${log.path}` })),
     deadline,
   )
   signal?.addEventListener('abort', onAbort, { once: true })
@@ -68,11 +70,11 @@ export async function run(program: string, args: readonly string[], options: Com
       child.once('close', (status, name) => resolve(status === 0 ? undefined : (name ?? `exit status ${status}`)))
     })
     if (stopped !== undefined) throw stopped
-    if (end !== undefined) throw await failure(`${program} ${args[0] ?? ''}: ${end}`, log)
+    if (end !== undefined) throw await failure(`${what} failed: ${program}: ${end}`, log)
     return Buffer.from(stdout, 'latin1').toString('utf8')
   } catch (cause) {
     throw cause instanceof Error && 'syscall' in cause
-      ? await failure(`${program} can't be started`, log, cause)
+      ? await failure(`${what} failed: ${program} can't be started`, log, cause)
       : cause
   } finally {
     clearTimeout(timer)

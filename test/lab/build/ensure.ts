@@ -147,7 +147,8 @@ async function buildKernelHalf(
   const result = join(work, 'result')
   const tree = join(work, 'tree')
   tracker.begin('unpack')
-  for (const file of packages.kernel) await run('dpkg-deb', ['-x', file, tree], { ...step, deadline: 120_000 })
+  const unpack = { ...step, what: 'unpacking packages', deadline: 120_000 }
+  for (const file of packages.kernel) await run('dpkg-deb', ['-x', file, tree], unpack)
   const source = await unpackKernel(tree, work, step)
   await rename(await buildKernel(name, source, tracker, step), join(result, 'linux'))
   await buildModules(name, recipe, await findZfsSource(tree), source, join(result, 'modules'), tracker, step)

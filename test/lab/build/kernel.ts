@@ -41,7 +41,7 @@ export async function unpackKernel(tree: string, directory: string, options: Ste
   const archive = (await readdir(sources)).find((file) => /^linux-source-.*\.tar\.xz$/.test(file)) ?? ''
   const excludes = UNUSED.flatMap((pattern) => ['--exclude', `linux-source-*/${pattern}`])
   const args = ['-xf', join(sources, archive), '-C', directory, ...excludes]
-  await run('tar', args, { ...options, deadline: 300_000 })
+  await run('tar', args, { ...options, what: "unpacking the kernel's source", deadline: 300_000 })
   return join(directory, archive.replace('.tar.xz', ''))
 }
 
@@ -52,13 +52,14 @@ export async function buildKernel(
   tracker: Tracker,
   options: StepOptions,
 ): Promise<string> {
-  const common = { ...options, cwd: source, deadline: 120_000 }
+  const common = { ...options, what: 'configuring the kernel', cwd: source, deadline: 120_000 }
   const config = join(source, '..', 'kernel.config')
   await copyFile(join(recipeDirectory, 'kernel.config'), config)
   await run('make', ['allnoconfig'], { ...common, env: { ...kernelEnvironment, KCONFIG_ALLCONFIG: config } })
   tracker.begin('kernel', COMPILED_FILES[name])
   await run('make', [jobs, 'linux', 'modules'], {
     ...common,
+    what: 'compiling the kernel',
     deadline: 60 * 60_000,
     env: kernelEnvironment,
     onLine: (line) => line.startsWith('  CC ') && tracker.count(),

@@ -1,6 +1,6 @@
 /** The directory laid over a guest's root: the ZFS userland of its module, its C library, and tools a bare Debian lacks. */
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { StepOptions } from './apt.js'
 import { run } from './command.js'
 
@@ -27,7 +27,7 @@ export async function unpackUserland(
   }
   for (const file of packages) {
     const archive = `${draft}.tar`
-    const common = { ...options, deadline: 60_000 }
+    const common = { ...options, what: `unpacking ${basename(file)}`, deadline: 60_000 }
     await run('sh', ['-c', 'exec dpkg-deb --fsys-tarfile "$1" > "$2"', 'sh', file, archive], common)
     // Some packages still have lib/ instead of usr/lib/: follow the links rather than replace them.
     await run('tar', ['-xf', archive, '--keep-directory-symlink', '--no-same-owner', '-C', draft], common)

@@ -32,17 +32,19 @@ export async function buildModules(
 
   tracker.begin('configure ZFS')
   const configure = ['-q', '--with-config=kernel', `--with-linux=${kernel}`, `--with-linux-obj=${kernel}`]
-  await run('./configure', configure, { ...common, deadline: 20 * 60_000 })
+  await run('./configure', configure, { ...common, what: 'configuring ZFS', deadline: 20 * 60_000 })
 
   tracker.begin('ZFS', COMPILED_FILES[name])
   const onLine = (line: string) => line.startsWith('  CC [M]') && tracker.count()
-  await run('make', [jobs, '-C', 'module', 'modules'], { ...common, deadline: 40 * 60_000, onLine })
+  const compile = { ...common, what: 'compiling ZFS', deadline: 40 * 60_000, onLine }
+  await run('make', [jobs, '-C', 'module', 'modules'], compile)
 
   await mkdir(destination, { recursive: true })
   const built = await findModules(join(zfs, 'module'))
   for (const module of recipe.modules) {
     const file = built.find((path) => path.endsWith(`/${module}.ko`)) ?? `${module}.ko`
-    await run('strip', ['-g', '-o', join(destination, `${module}.ko`), file], { ...common, deadline: 60_000 })
+    const strip = { ...common, what: `stripping the module ${module}`, deadline: 60_000 }
+    await run('strip', ['-g', '-o', join(destination, `${module}.ko`), file], strip)
   }
 }
 
