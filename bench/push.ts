@@ -4,6 +4,7 @@
  */
 import { cpus } from 'node:os'
 import { Cluster } from '../test/hosts/cluster.js'
+import { root } from '../test/lab/pair.js'
 
 const rounds = 3
 const mebibytes = 384
@@ -18,7 +19,7 @@ async function main(): Promise<void> {
   await using cluster = await Cluster.open({ disk: '4 GiB', memory: '1 GiB' })
   await cluster.createVolume('data')
   await cluster.fill('data', 'files', mebibytes)
-  const snapshot = 'tank/flocker/data@bench'
+  const snapshot = `${root(cluster.alpha)}/data@bench`
   await cluster.alpha.run(['zfs', 'snapshot', snapshot])
   const versions = (await cluster.alpha.run(['sh', '-c', 'zfs version; uname -r; node --version'])).stdout
     .trim()
@@ -43,16 +44,16 @@ async function main(): Promise<void> {
 
 async function pipe(cluster: Cluster, snapshot: string): Promise<Sample> {
   const started = performance.now()
-  await cluster.alpha.run(['sh', '-c', `zfs send -Lec ${snapshot} | zfs receive -u tank/copy`])
+  await cluster.alpha.run(['sh', '-c', `zfs send -Lec ${snapshot} | zfs receive -u ${cluster.alpha.pool}/copy`])
   const seconds = (performance.now() - started) / 1000
-  await cluster.alpha.run(['zfs', 'destroy', '-r', 'tank/copy'])
+  await cluster.alpha.run(['zfs', 'destroy', '-r', `${cluster.alpha.pool}/copy`])
   return { bytes: mebibytes * mebibyte, seconds }
 }
 
 async function push(cluster: Cluster): Promise<Sample> {
   const { result, error } = await cluster.push({ volume: 'data', snapshot: 'bench' })
   if (result === undefined) throw new Error(error?.message ?? 'the push said nothing')
-  await cluster.beta.run(['zfs', 'destroy', '-r', 'tank/flocker/data'])
+  await cluster.beta.run(['zfs', 'destroy', '-r', `${root(cluster.beta)}/data`])
   return { bytes: result.bytes, seconds: result.milliseconds / 1000 }
 }
 

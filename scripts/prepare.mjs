@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const args = process.argv.slice(2)
-const profiles = args.flatMap((word, i) => (word === '--lab' && args[i + 1] ? [args[i + 1]] : []))
+const local = process.env.FLOCKER_ZFS_LAB === 'local'
+const profiles = local ? [] : args.flatMap((word, i) => (word === '--lab' && args[i + 1] ? [args[i + 1]] : []))
 
 if (Number(process.versions.node.split('.')[0]) < 20) fail(`Node.js 20 or newer is needed; this is ${process.version}`)
 

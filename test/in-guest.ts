@@ -8,8 +8,8 @@ async function main(profile: string, entry: string): Promise<void> {
     hosts: [{ name: 'zfshost', profile: profile as 'newest' | 'oldest', disks: ['2 GiB'], memory: '1 GiB' }],
   })
   const host = lab.host('zfshost')
-  await host.run(['zpool', 'create', '-O', 'mountpoint=/tank', 'tank', '/dev/ubda'])
-  const env = { TEST_POOL: 'tank', TEST_PROFILE: profile }
+  await host.run(['zpool', 'create', '-O', 'mountpoint=/tank', host.pool, host.disks[0] as string])
+  const env = { TEST_POOL: host.pool, TEST_PROFILE: profile }
   const done = await host.runEntry(entry, [], { env, check: false, timeoutMilliseconds: deadlineMilliseconds })
   process.stdout.write(done.stdout)
   process.stderr.write(done.stderr)

@@ -1,5 +1,5 @@
 /** Runs on alpha: makes a volume, fills it with real files, pushes it, changes some files, pushes again. A JSON line an event. */
-import { cp, readdir, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, cp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openHost, type Peer, pushVolume, type Volume } from 'flocker-zfs'
 
@@ -12,13 +12,15 @@ export type DemoEvent =
 const sources = ['/usr/lib', '/usr/share', '/usr/bin']
 const targetBytes = 300 * 1024 * 1024
 const largestFile = 24 * 1024 * 1024
+/** Smaller ones would mostly measure how fast a host opens files. */
+const smallestFile = 32 * 1024
 
 function emit(event: DemoEvent): void {
   process.stdout.write(`${JSON.stringify(event)}\n`)
 }
 
 async function main(): Promise<void> {
-  await using host = await openHost({ pool: 'tank', credentials: '/etc/flocker-zfs' })
+  await using host = await openHost({ pool: process.argv[2] ?? 'tank', credentials: '/etc/flocker-zfs' })
   const volume = await host.createVolume('files')
   const directory = volume.path as string
   const started = performance.now()
@@ -56,8 +58,9 @@ async function copyTree(from: string, to: string, done: { files: number; bytes: 
     if (entry.isDirectory()) await copyTree(source, target, done)
     if (!entry.isFile()) continue
     const { size } = await stat(source)
-    if (size > largestFile) continue
-    await cp(source, target)
+    if (size > largestFile || size < smallestFile) continue
+    await mkdir(to, { recursive: true })
+    await copyFile(source, target)
     done.files += 1
     done.bytes += size
   }

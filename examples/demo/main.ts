@@ -34,7 +34,7 @@ async function main(): Promise<void> {
 
 /** Follows what the program on alpha does, and shows it. */
 async function runAlpha(pair: Pair): Promise<Row[]> {
-  const program = pair.alpha.spawn(['node', join(__dirname, 'alpha.js')])
+  const program = pair.alpha.spawn(['node', join(__dirname, 'alpha.js'), pair.alpha.pool])
   const errors = text(program.stderr)
   const rows: Row[] = []
   let files = 0

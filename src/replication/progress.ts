@@ -6,11 +6,13 @@ export interface Progress {
   total: bigint
   /** Smoothed over the last seconds. */
   bytesPerSecond: number
-  /** Estimated, in seconds; `undefined` until there is a rate. */
+  /** Estimated, in seconds; `undefined` until there is a rate to go by. */
   secondsLeft: number | undefined
 }
 
 const halfLifeMilliseconds = 2000
+/** A rate measured over less says little of what is left. */
+const settlingMilliseconds = 1000
 
 /** Turns byte counts into progress reports, at most one per interval. Time is passed in, in milliseconds. */
 export class ProgressMeter {
@@ -21,10 +23,10 @@ export class ProgressMeter {
 
   constructor(
     private readonly total: bigint,
-    now: number,
+    private readonly started: number,
     private readonly intervalMilliseconds = 200,
   ) {
-    this.#mark = { time: now, bytes: 0n }
+    this.#mark = { time: started, bytes: 0n }
   }
 
   /** Takes a new count; returns a report when one is due. */
@@ -43,7 +45,7 @@ export class ProgressMeter {
       bytes: this.#bytes,
       total: this.total,
       bytesPerSecond,
-      secondsLeft: bytesPerSecond > 0 ? left / bytesPerSecond : undefined,
+      secondsLeft: bytesPerSecond > 0 && now - this.started >= settlingMilliseconds ? left / bytesPerSecond : undefined,
     }
   }
 

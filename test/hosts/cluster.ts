@@ -30,12 +30,20 @@ export class Cluster extends Pair {
   /** Creates the volume on alpha, mounted at /flocker/NAME. */
   async createVolume(name: string, properties: Record<string, string> = {}): Promise<void> {
     const options = Object.entries(properties).flatMap(([key, value]) => ['-o', `${key}=${value}`])
-    await this.alpha.run(['zfs', 'create', '-p', ...options, '-o', `mountpoint=/flocker/${name}`, `${root}/${name}`])
+    await this.alpha.run([
+      'zfs',
+      'create',
+      '-p',
+      ...options,
+      '-o',
+      `mountpoint=/flocker/${name}`,
+      `${root(this.alpha)}/${name}`,
+    ])
   }
 
   /** Starts a push on alpha and watches it. */
-  startPush(order: Omit<PushOrder, 'peer'> & { peer?: string }): RunningPush {
-    const argument = JSON.stringify({ peer: `beta:${agentPort}`, ...order })
+  startPush(order: Omit<PushOrder, 'peer' | 'pool'> & { peer?: string }): RunningPush {
+    const argument = JSON.stringify({ pool: this.alpha.pool, peer: `beta:${agentPort}`, ...order })
     const child = this.alpha.spawn(['node', pushProgram, argument])
     const events: PushEvent[] = []
     const waiting = new Set<() => void>()
@@ -69,19 +77,19 @@ export class Cluster extends Pair {
     return { reached, done }
   }
 
-  async push(order: Omit<PushOrder, 'peer'> & { peer?: string }): Promise<PushRun> {
+  async push(order: Omit<PushOrder, 'peer' | 'pool'> & { peer?: string }): Promise<PushRun> {
     return this.startPush(order).done
   }
 
-  /** The snapshots of a host, by full name with GUID, oldest first. */
+  /** The snapshots of a host's volumes, by name below its root, with GUID, oldest first. */
   async snapshots(host: Host): Promise<string[]> {
     const { stdout } = await host.run(['zfs', 'list', '-Hp', '-t', 'snapshot', '-o', 'name,guid', '-s', 'createtxg'])
-    return nonEmpty(stdout)
+    return nonEmpty(stdout).map((line) => line.slice(root(host).length + 1))
   }
 
   /** Every hold on a host: `snapshot tag`. */
   async holds(host: Host): Promise<string[]> {
-    const names = (await this.snapshots(host)).map((line) => line.split('\t')[0] as string)
+    const names = (await this.snapshots(host)).map((line) => `${root(host)}/${line.split('\t')[0]}`)
     if (names.length === 0) return []
     const { stdout } = await host.run(['zfs', 'holds', '-H', ...names])
     return nonEmpty(stdout)
@@ -89,7 +97,7 @@ export class Cluster extends Pair {
 
   /** The datasets below a host's root, each with its resume token or `-`. */
   async datasets(host: Host): Promise<string[]> {
-    const argv = ['zfs', 'list', '-Hpr', '-t', 'filesystem,volume', '-o', 'name,receive_resume_token', root]
+    const argv = ['zfs', 'list', '-Hpr', '-t', 'filesystem,volume', '-o', 'name,receive_resume_token', root(host)]
     return nonEmpty((await host.run(argv, { check: false })).stdout)
   }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createCa, createHostCertificate } from '../../src/index.js'
+import { createCa, createHostCertificate, type Rule } from '../../src/index.js'
 import { Cluster } from './cluster.js'
 import { checkRecovers, Unharmed, volumeWithReplica } from './failure.js'
 
@@ -49,7 +49,9 @@ test('a certificate of an unknown CA, an expired one, and a peer without rights'
 })
 
 test('a right to one dataset is none to its neighbour', async () => {
-  const rules = [{ peer: 'alpha', verbs: ['inspect' as const, 'receive' as const], datasets: ['tank/flocker/allowed'] }]
+  const rules = (root: string): Rule[] => [
+    { peer: 'alpha', verbs: ['inspect', 'receive'], datasets: [`${root}/allowed`] },
+  ]
   await using cluster = await Cluster.open({ rules })
   for (const name of ['allowed', 'other']) await cluster.createVolume(name)
   assert.is((await cluster.push({ volume: 'allowed' })).result?.kind, 'full')

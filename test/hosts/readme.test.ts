@@ -13,8 +13,12 @@ test("the README's example is the one in examples/, and it runs", async () => {
   await using cluster = await Cluster.open()
   await cluster.createVolume('pgdata')
   await cluster.fill('pgdata', 'base', 4)
-  const { stdout } = await cluster.alpha.run(['node', join(checkout, 'build/examples/push-volume.mjs')])
-  assert.match(stdout, /tank\/flocker\/pgdata@flocker-\S+ is on beta: full, \d+ bytes, guid \d+\n$/)
+  const program = await readFile(join(checkout, 'build/examples/push-volume.mjs'), 'utf8')
+  const { stdout } = await cluster.alpha.run(['node', '--input-type=module'], {
+    cwd: checkout,
+    input: program.replace("'tank'", `'${cluster.alpha.pool}'`),
+  })
+  assert.match(stdout, /\/flocker\/pgdata@flocker-\S+ is on beta: full, \d+ bytes, guid \d+\n$/)
   assert.is(await cluster.replicaHashes('pgdata'), await cluster.hashes(cluster.alpha, '/flocker/pgdata'))
 })
 

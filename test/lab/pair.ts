@@ -13,15 +13,23 @@ export interface PairOptions {
   disk?: string
   betaDisk?: string
   memory?: string
-  /** What beta's agent allows; by default all that a push needs, below tank/flocker. */
-  rules?: Rule[]
+  /** What beta's agent allows; by default all that a push needs, below POOL/flocker. */
+  rules?: (root: string) => Rule[]
 }
 
 export const credentialsDirectory = '/etc/flocker-zfs'
 export const agentPort = 4523
-export const root = 'tank/flocker'
 const credentialFiles = ['ca.pem', 'host.pem', 'host.key']
 const commandLine = join(__dirname, '../../src/cli/main.js')
+
+/** The dataset below which a host's volumes live. */
+export function root(host: Host): string {
+  return `${host.pool}/flocker`
+}
+
+function allowAll(datasets: string): Rule[] {
+  return [{ peer: 'alpha', verbs: ['inspect', 'receive'], datasets: [datasets, `${datasets}/**`] }]
+}
 
 interface PairParts {
   lab: Lab
@@ -32,13 +40,13 @@ interface PairParts {
 /** Boots the two hosts; {@link Pair.prepare} does the rest. */
 export async function assemble(options: PairOptions): Promise<PairParts> {
   const { alpha = 'newest', beta = 'newest', disk = '1 GiB', memory = '1 GiB' } = options
-  const rules = options.rules ?? [{ peer: 'alpha', verbs: ['inspect', 'receive'], datasets: [root, `${root}/**`] }]
   const lab = await openLab({
     hosts: [
       { name: 'alpha', profile: alpha, disks: [disk], memory },
       { name: 'beta', profile: beta, disks: [options.betaDisk ?? disk], memory },
     ],
   })
+  const rules = (options.rules ?? allowAll)(root(lab.host('beta')))
   return { lab, rules, certificates: await mkdtemp(join(tmpdir(), 'flocker-zfs-')) }
 }
 
@@ -89,7 +97,16 @@ export class Pair implements AsyncDisposable {
       addresses: [host.name, host.address],
     })
     await this.installCredentials(host, join(this.certificates, host.name))
-    await host.run(['zpool', 'create', '-O', 'compression=off', '-O', 'mountpoint=none', 'tank', '/dev/ubda'])
+    await host.run([
+      'zpool',
+      'create',
+      '-O',
+      'compression=off',
+      '-O',
+      'mountpoint=none',
+      host.pool,
+      host.disks[0] as string,
+    ])
   }
 
   /** Puts a directory of credentials where the programs on that host look for them. */
@@ -107,7 +124,7 @@ export class Pair implements AsyncDisposable {
     await this.beta.writeFile(rulesFile, Buffer.from(JSON.stringify(this.parts.rules)))
     const flags = [
       '--pool',
-      'tank',
+      this.beta.pool,
       '--credentials',
       credentialsDirectory,
       '--authorize',
@@ -151,7 +168,7 @@ export class Pair implements AsyncDisposable {
 
   /** The same of a replica on beta, mounted for the while, read-only as it is. */
   async replicaHashes(name: string): Promise<string> {
-    const dataset = `${root}/${name}`
+    const dataset = `${root(this.beta)}/${name}`
     await this.beta.run(['zfs', 'mount', dataset])
     try {
       const { stdout } = await this.beta.run(['zfs', 'get', '-Ho', 'value', 'mountpoint', dataset])

@@ -8,6 +8,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { FlockerError, openHost, type PushOptions, pushVolume } from 'flocker-zfs'
 
 export interface PushOrder {
+  pool: string
   volume: string
   peer: string
   credentials?: string
@@ -69,7 +70,7 @@ function target(link: string): string[] {
 }
 
 async function main(order: PushOrder): Promise<void> {
-  await using host = await openHost({ pool: 'tank', credentials: order.credentials ?? '/etc/flocker-zfs' })
+  await using host = await openHost({ pool: order.pool, credentials: order.credentials ?? '/etc/flocker-zfs' })
   // Node's own pool starts its threads on first use.
   await Promise.all(Array.from({ length: 8 }, () => readFile('/proc/self/status')))
   const before = leftover()
@@ -120,4 +121,4 @@ function settled(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 300))
 }
 
-void main(JSON.parse(process.argv[2] ?? '{}'))
+void main(JSON.parse(process.argv[2] as string))
