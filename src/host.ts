@@ -2,7 +2,15 @@ import { type Logger, pino } from 'pino'
 import { ArgumentError } from './errors.js'
 import { version } from './lzc/index.js'
 import { Claims, Peer, Receiver } from './replication/index.js'
-import { type Credentials, connect, listen, loadCredentials, type Rule, type Server } from './transport/index.js'
+import {
+  type Credentials,
+  checkRules,
+  connect,
+  listen,
+  loadCredentials,
+  type Rule,
+  type Server,
+} from './transport/index.js'
 import { type CreateVolumeOptions, checkRoot, createVolume, openVolume, type Volume } from './volumes/index.js'
 
 export const defaultPort = 4523
@@ -91,9 +99,11 @@ export class Host implements AsyncDisposable {
   /**
    * Serves peers: what each may do is said by `authorize`.
    * @returns the server; closing the host closes it too
+   * @throws ArgumentError `INVALID_ARGUMENT` for a rule that could never match
    */
   async listen(options: ListenOptions): Promise<Server> {
     const { credentials, logger, root } = this
+    checkRules(options.authorize)
     const receiver = new Receiver({ root, rules: options.authorize, claims: this.#claims, logger })
     const server = await listen({
       port: options.port ?? defaultPort,

@@ -28,7 +28,7 @@ export function root(host: Host): string {
 }
 
 function allowAll(datasets: string): Rule[] {
-  return [{ peer: 'alpha', verbs: ['inspect', 'receive'], datasets: [datasets, `${datasets}/**`] }]
+  return [{ peer: 'alpha', verbs: ['inspect', 'receive'], datasets: [`${datasets}/**`] }]
 }
 
 interface PairParts {
