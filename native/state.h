@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "block_pool.h"
 #include "library.h"
 #include "thread.h"
 
@@ -70,6 +71,8 @@ class State {
   /** From any thread: settles the answer's promise on the JavaScript thread. */
   void Post(std::unique_ptr<Answer> answer);
 
+  const std::shared_ptr<BlockPool>& blocks() const { return blocks_; }
+
   /** Takes part in the environment's end until all other owners have let go of it. */
   void Register(const std::shared_ptr<Resource>& resource);
 
@@ -80,6 +83,7 @@ class State {
   void End();
   void Settle(napi_env env);
 
+  const std::shared_ptr<BlockPool> blocks_ = std::make_shared<BlockPool>();
   std::unique_ptr<Library> library_;
   bool open_ = false;
 

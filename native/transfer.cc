@@ -8,7 +8,6 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#include <cstdlib>
 #include <cstring>
 
 #include "arguments.h"
@@ -20,7 +19,7 @@ namespace {
 
 // Reads are gathered up to this size, so that a JavaScript event carries more than one of ZFS's records; but data never
 // waits longer than this for more of it.
-constexpr size_t kReadSize = 256 * 1024;
+constexpr size_t kReadSize = BlockPool::kBlockSize;
 constexpr int kGatherMilliseconds = 20;
 
 constexpr size_t kBeginRecordSize = 312;
@@ -43,17 +42,18 @@ int Await(int end, short events, int wake, int milliseconds) {
 /** `{ errno, data? }`: no data and no errno is the end of the stream. */
 class ReadRequest : public PumpRequest {
  public:
-  ~ReadRequest() override { free(data_); }
+  explicit ReadRequest(std::shared_ptr<BlockPool> pool) : pool_(std::move(pool)) {}
 
   void Perform(int end, int wake) override {
-    data_ = static_cast<char*>(malloc(kReadSize));
-    if (data_ == nullptr) {
+    block_ = std::make_unique<Block>(pool_);
+    char* data = block_->data();
+    if (data == nullptr) {
       error_ = ENOMEM;
       return;
     }
     int64_t deadline = 0;
     while (size_ < kReadSize) {
-      ssize_t count = read(end, data_ + size_, kReadSize - size_);
+      ssize_t count = read(end, data + size_, kReadSize - size_);
       if (count == 0) return;
       if (count > 0) {
         if (size_ == 0) deadline = NowMilliseconds() + kGatherMilliseconds;
@@ -89,15 +89,31 @@ class ReadRequest : public PumpRequest {
  private:
   napi_status MakeBuffer(napi_env env, napi_value* data) {
     // A small read must not pin a large block for as long as someone keeps the Buffer.
-    if (size_ < kReadSize / 4) return napi_create_buffer_copy(env, size_, data_, nullptr, data);
-    auto release = [](napi_env, void* block, void*) { free(block); };
-    napi_status status = napi_create_external_buffer(env, size_, data_, release, nullptr, data);
-    if (status == napi_ok) data_ = nullptr;
-    if (status != napi_no_external_buffers_allowed) return status;
-    return napi_create_buffer_copy(env, size_, data_, nullptr, data);
+    if (size_ < kReadSize / 4) return napi_create_buffer_copy(env, size_, block_->data(), nullptr, data);
+    napi_status status = napi_create_external_buffer(env, size_, block_->data(), Release, block_.get(), data);
+    if (status == napi_no_external_buffers_allowed) {
+      return napi_create_buffer_copy(env, size_, block_->data(), nullptr, data);
+    }
+    if (status != napi_ok) return status;
+    block_.release();
+    Account(env, kReadSize);
+    return status;
   }
 
-  char* data_ = nullptr;
+  static void Release(napi_env env, void*, void* block) {
+    delete static_cast<Block*>(block);
+    Account(env, -static_cast<int64_t>(kReadSize));
+  }
+
+  // A Buffer is small to the garbage collector, which lets 64 MiB of memory outside of its heap go unused before it looks.
+  // Counted twice, it looks at half of that.
+  static void Account(napi_env env, int64_t bytes) {
+    int64_t total = 0;
+    napi_adjust_external_memory(env, bytes, &total);
+  }
+
+  const std::shared_ptr<BlockPool> pool_;
+  std::unique_ptr<Block> block_;
   size_t size_ = 0;
   int error_ = 0;
 };
@@ -323,7 +339,7 @@ Napi::Value Submit(const Napi::CallbackInfo& info, Transfer* transfer, std::uniq
 Napi::Value Read(const Napi::CallbackInfo& info) {
   Transfer* transfer = TransferHandle::Unwrap(info);
   if (transfer == nullptr) return {};
-  return Submit(info, transfer, std::make_unique<ReadRequest>());
+  return Submit(info, transfer, std::make_unique<ReadRequest>(State::Of(info.Env())->blocks()));
 }
 
 /** write(transfer, buffers) */
