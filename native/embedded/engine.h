@@ -1,0 +1,49 @@
+/* What the parts of the engine share. */
+#ifndef FLOCKER_EMBEDDED_ENGINE_H
+#define FLOCKER_EMBEDDED_ENGINE_H
+
+#include "flocker_embedded.h"
+#include "zpool.h"
+
+/** Starts libzpool, once a process; it is never stopped, since its threads can't be. */
+void EngineStart(void);
+
+/** Nothing but the caller owns a volume between these: neither our own reads and writes nor a receive that replaces it. */
+void VolumesLock(void);
+void VolumesUnlock(void);
+
+/** Whether `pool` may take `bytes` more: grows its file where it has less than that. ENOSPC: so has the file's own disk. */
+int PoolReserve(const char *name, uint64_t bytes);
+
+/** Lists may be null; `errors` gets an int32 for each property that was not set. */
+int PropertiesSet(const char *dataset, zprop_source_t source, nvlist_t *properties, nvlist_t *errors);
+
+/** What a new filesystem holds: a root directory, and what every ZPL looks for before that. A dmu_objset_create callback. */
+void FilesystemFormat(objset_t *os, void *properties, cred_t *cred, dmu_tx_t *tx);
+/** A filesystem's own properties (version, normalization, utf8only, casesensitivity). */
+int FilesystemProperties(const char *dataset, nvlist_t *properties);
+
+int VolumeCheckSize(uint64_t size, uint64_t block);
+void VolumeFormat(objset_t *os, void *properties, cred_t *cred, dmu_tx_t *tx);
+int VolumeResize(const char *dataset, uint64_t size);
+/** Adds { volsize: { value }, volblocksize: { value } }. */
+int VolumeProperties(objset_t *os, nvlist_t *properties);
+
+/** A file for dmu_recv_*: `fd` stays the caller's. `dataset` names the pool whose disk must not fill up. */
+zfs_file_t *StreamOpen(int fd, const char *dataset);
+void StreamClose(zfs_file_t *stream);
+
+/** The pool's name: what comes before the first of "/@#". */
+void PoolNameOf(const char *dataset, char pool[ZFS_MAX_DATASET_NAME_LEN]);
+
+/** Copies as much of `text` as `size` bytes hold with the byte that ends it. */
+static inline void CopyText(char *target, const char *text, size_t size) {
+  size_t length = strnlen(text, size - 1);
+  memcpy(target, text, length);
+  target[length] = '\0';
+}
+
+/** Gives `list` to `out`, or frees it where nobody wants it. */
+void ListGive(nvlist_t *list, nvlist_t **out);
+
+#endif

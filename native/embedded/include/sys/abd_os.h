@@ -1,0 +1,2 @@
+/* Debian's package of 2.3 puts this header elsewhere. */
+#include <abd_os.h>
