@@ -38,13 +38,14 @@ const KERNEL_PHASES: Phase[] = [
 /**
  * Makes sure that a profile is built and returns it. What is built appears in the cache whole or not at all, and one
  * process builds at a time; the others wait for it.
- * @throws LabError `PIN_GONE`, `BUILD_FAILED` (with the log's path and end), `PLATFORM`; AbortError; TimeoutError
+ * @throws LabError `PIN_GONE`, `BUILD_FAILED` (with the log's path and end), `PROFILE_INVALID`, `PLATFORM`;
+ * AbortError; TimeoutError
  */
 export async function ensureProfile(name: cache.ProfileName, options: EnsureOptions = {}): Promise<cache.Profile> {
   const recipe = await readRecipe(name)
   const inputs = await cache.digestInputs(recipe)
-  const ready = await cache.readCached(name, inputs)
-  if (ready.kernel && ready.userland) return cache.describeProfile(name, ready.kernel, ready.userland)
+  const ready = await readProfile(name, inputs)
+  if (ready !== undefined) return ready
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new LabError(
       'PLATFORM',
@@ -57,7 +58,14 @@ export async function ensureProfile(name: cache.ProfileName, options: EnsureOpti
   await using _ = await takeLock(lock, options.signal, options.onWait ?? (() => undefined))
   const cached = await cache.readCached(name, inputs)
   if (!cached.kernel || !cached.userland) await build(name, recipe, inputs, cached, options)
-  return cache.loadProfile(name)
+  const built = await readProfile(name, inputs)
+  if (built !== undefined) return built
+  throw new LabError('PROFILE_INVALID', `the profile ${name} was built and is not in ${cache.profileDirectory(name)}`)
+}
+
+async function readProfile(name: cache.ProfileName, inputs: cache.Inputs): Promise<cache.Profile | undefined> {
+  const { kernel, userland } = await cache.readCached(name, inputs)
+  return kernel && userland && cache.describeProfile(name, kernel, userland)
 }
 
 /** Builds beside the profile, then moves the result into its place. The caller holds the lock. */
