@@ -81,8 +81,7 @@ static int NextChild(zfs_cmd_t *command) {
 }
 
 static int DatasetListNext(zfs_cmd_t *command) {
-  char parent[ZFS_MAX_DATASET_NAME_LEN];
-  CopyText(parent, command->zc_name, sizeof(parent));
+  size_t parent = strlen(command->zc_name);
   for (;;) {
     int error = NextChild(command);
     if (error == ENOENT) return ESRCH;
@@ -90,7 +89,7 @@ static int DatasetListNext(zfs_cmd_t *command) {
     error = ObjsetStats(command);
     // Destroyed since it was found: the next one.
     if (error != ENOENT) return error;
-    CopyText(command->zc_name, parent, sizeof(command->zc_name));
+    command->zc_name[parent] = '\0';
   }
 }
 

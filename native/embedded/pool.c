@@ -31,6 +31,12 @@ static pool_t **Find(const char *name) {
   return found;
 }
 
+static pool_t *FindFile(const char *path) {
+  pool_t *pool = pools;
+  while (pool != NULL && strcmp(pool->path, path) != 0) pool = pool->next;
+  return pool;
+}
+
 static int ResolvePath(const char *place, const char *name, char path[PATH_MAX]) {
   struct stat status;
   char directory[PATH_MAX];
@@ -146,7 +152,7 @@ static int Open(const char *place, const char *name, uint64_t size) {
   int error = ResolvePath(place, name, path);
   if (error != 0) return error;
   pool_t *open = *Find(name);
-  if (open == NULL) return OpenNew(path, name, size);
+  if (open == NULL) return FindFile(path) != NULL ? EINVAL : OpenNew(path, name, size);
   if (strcmp(open->path, path) != 0) return EEXIST;
   open->opens++;
   return 0;
@@ -234,8 +240,10 @@ static int Reserve(const pool_t *pool, uint64_t bytes) {
   if (fstatvfs(pool->file, &disk) != 0) return errno;
   if ((uint64_t)disk.f_bavail * disk.f_frsize < bytes + kDiskReserve) return ENOSPC;
   int error = FreeSpace(pool->name, &total, &left);
-  if (error != 0 || left > bytes + total / 4) return error;
-  return Grow(pool, total * 2 + bytes * 2);
+  // What waits to be written is not taken off `left` yet, and the pool keeps a part for itself.
+  uint64_t waiting = zfs_dirty_data_max;
+  if (error != 0 || left > bytes + 2 * waiting + total / 4) return error;
+  return Grow(pool, 2 * (total + bytes + 2 * waiting));
 }
 
 int PoolReserve(const char *dataset, uint64_t bytes) {

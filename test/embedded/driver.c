@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,6 +225,10 @@ typedef struct feed {
 /* Gives the receiver the file through a pipe; a limit cuts it short, and a pause a block lets a killer in between. */
 static void *Feed(void *argument) {
   feed_t *feed = argument;
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, NULL);
   char buffer[65536];
   while (feed->limit > 0) {
     size_t wanted = feed->limit < sizeof(buffer) ? feed->limit : sizeof(buffer);
