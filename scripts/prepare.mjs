@@ -28,7 +28,9 @@ function installSystemPackages() {
   if (missing.length === 0) return
   const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing]
   if (process.getuid() !== 0) {
-    fail(`Some system packages are missing. As root, once:\n  apt-get update && ${install.join(' ')}\nThen run the same command again.`)
+    fail(
+      `Some system packages are missing. As root, once:\n  apt-get update && ${install.join(' ')}\nThen run the same command again.`,
+    )
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   run('The list of system packages', 'apt-get', ['update', '-qq'], env)
@@ -43,7 +45,8 @@ function isInstalled(name) {
 
 function installNpmPackages() {
   const installed = join(root, 'node_modules/.package-lock.json')
-  const current = existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs
+  const current =
+    existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs
   if (!current) run('npm packages', 'npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'])
 }
 
@@ -51,7 +54,8 @@ function run(what, command, words, env = process.env) {
   const started = Date.now()
   const done = spawnSync(command, words, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] })
   if (done.error) fail(`${what}: ${done.error.message}`)
-  if (done.status !== 0) fail(`${what}: ${command} ${words.join(' ')} ended with ${done.signal ?? `status ${done.status}`}`)
+  if (done.status !== 0)
+    fail(`${what}: ${command} ${words.join(' ')} ended with ${done.signal ?? `status ${done.status}`}`)
   const seconds = (Date.now() - started) / 1000
   if (seconds > 5) console.error(`${what}: ready after ${seconds.toFixed(0)} s`)
 }

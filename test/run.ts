@@ -30,7 +30,12 @@ const here = __dirname
 
 async function main(): Promise<void> {
   const patterns = process.argv.slice(2)
-  const all = [...(await filesIn('unit')), ...(await zfsJobs()), ...(await filesIn('hosts'))]
+  const all = [
+    ...(await filesIn('unit')),
+    ...(await filesIn('embedded')),
+    ...(await zfsJobs()),
+    ...(await filesIn('hosts')),
+  ]
   const jobs = all.filter(({ label }) => patterns.length === 0 || patterns.some((pattern) => label.includes(pattern)))
   const outcomes: Outcome[] = []
   const queue = jobs.filter(({ alone }) => !alone)
