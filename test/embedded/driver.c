@@ -369,6 +369,22 @@ static int Hash(void) {
   free(buffer);
   return error;
 }
+/* dump VOLUME FILE: its content as it is */
+static int Dump(void) {
+  uint64_t size, block;
+  char *buffer = malloc(kStep);
+  FILE *file = fopen(words[2], "w");
+  if (file == NULL) return errno;
+  int error = CALL(flocker_embedded_volume_stat, int, (const char *, uint64_t *, uint64_t *), words[1], &size, &block);
+  for (uint64_t done = 0, length; error == 0 && done < size; done += length) {
+    length = size - done < kStep ? size - done : kStep;
+    error = CALL(flocker_embedded_volume_read, int, (const char *, uint64_t, void *, size_t), words[1], done, buffer,
+                 length);
+    if (error == 0 && fwrite(buffer, 1, length, file) != length) error = EIO;
+  }
+  free(buffer);
+  return fclose(file) != 0 ? errno : error;
+}
 static int Flush(void) { return CALL(flocker_embedded_volume_flush, int, (const char *), words[1]); }
 static int Discard(void) {
   return CALL(flocker_embedded_volume_discard, int, (const char *, uint64_t, uint64_t), words[1], Number(2), Number(3));
@@ -389,7 +405,7 @@ static const struct {
     {"release", Release, 3}, {"release-temporary", ReleaseTemporary, 1}, {"holds", Holds, 2}, {"send", Send, 5},
     {"load-key", LoadKey, 3}, {"unload-key", UnloadKey, 2}, {"send-broken", SendBroken, 2}, {"send-space", SendSpace, 4},
     {"receive", Receive, 3}, {"stats", Stats, 2}, {"children", Children, 2}, {"snapshots", Snapshots, 2}, {"set", Set, 3},
-    {"inherit", Inherit, 3}, {"write", Write, 5}, {"hash", Hash, 2}, {"flush", Flush, 2}, {"discard", Discard, 4},
+    {"inherit", Inherit, 3}, {"write", Write, 5}, {"hash", Hash, 2}, {"dump", Dump, 3}, {"flush", Flush, 2}, {"discard", Discard, 4},
     {"version", Version, 1},
 };
 
