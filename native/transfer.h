@@ -7,20 +7,11 @@
 #include <memory>
 #include <mutex>
 
-#include "outcome.h"
 #include "pipe.h"
+#include "pump_request.h"
 #include "state.h"
 
 namespace flocker {
-
-/** A request to a transfer's pump: one read, or one write of a row of buffers. */
-class PumpRequest : public Answer {
- public:
-  /** On the pump's thread; `end` is our end of the pipe, `wake` becomes readable when the transfer is cancelled. */
-  virtual void Perform(int end, int wake) = 0;
-  /** Instead of Perform, once our end is closed. */
-  virtual void Refuse() = 0;
-};
 
 /**
  * Our side of a send or a receive: the end of the pipe that JavaScript reads or writes through, and a thread (the pump)
