@@ -95,6 +95,7 @@ function compareReleases(left, right) {
 
 /** The files of an installed development package, and of the libraries that belong to it. */
 function fromSystem() {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is dpkg-query's own format
   const query = spawnSync('dpkg-query', ['-W', '-f=${Version}', 'libzfslinux-dev'], { encoding: 'utf8' })
   if (query.error || query.status !== 0 || query.stdout === '' || !fits(query.stdout)) return undefined
   return { version: release(query.stdout), prefix: '/' }

@@ -70,7 +70,7 @@ FLOCKER_EMBEDDED_API zfs_file_t *zfs_onexit_fd_hold(int descriptor, minor_t *min
   return (zfs_file_t *)cleanup;
 }
 
-// libzpool takes no refusal here. What can't be kept is released with the holds of dead processes, at the pool's next opening.
+// libzpool takes no refusal here. What can't be kept is released as dead processes' holds are, at the pool's next opening.
 FLOCKER_EMBEDDED_API int zfs_onexit_add_cb(minor_t minor, void (*function)(void *), void *data, uintptr_t *handle) {
   action_t *action = calloc(1, sizeof(*action));
   if (handle != NULL) *handle = (uintptr_t)action;

@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -17,6 +18,27 @@ static uint64_t CacheSize(void) {
   return MAX(MIN(memory / 8, 512ULL << 20), 64ULL << 20);
 }
 
+#ifdef __x86_64__
+extern void gcm_ghash_avx(void);
+extern int gcm_impl_set(const char *name);
+
+static const void *FileOf(const void *address) {
+  Dl_info info;
+  return dladdr(address, &info) == 0 ? NULL : info.dli_fbase;
+}
+
+// Loaded without RTLD_DEEPBIND, as address sanitizers want it, libzpool finds one of this name in a Node.js executable:
+// OpenSSL's, which is another function. Then encryption must do without it.
+static void AvoidForeignCode(void) {
+  const char *others[] = {"pclmulqdq", "generic"};
+  if (FileOf((const void *)gcm_ghash_avx) == FileOf((const void *)spa_create)) return;
+  for (int i = 0; i < 2 && gcm_impl_set(others[i]) != 0; i++) {
+  }
+}
+#else
+static void AvoidForeignCode(void) {}
+#endif
+
 static void Start(void) {
   extern char *spa_config_path;
   // The system's own list of pools: those are the kernel's, and opening one here would destroy it.
@@ -30,6 +52,7 @@ static void Start(void) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   kernel_init(SPA_MODE_READ | SPA_MODE_WRITE);
+  AvoidForeignCode();
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 

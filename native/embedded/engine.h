@@ -29,8 +29,11 @@ int VolumeResize(const char *dataset, uint64_t size);
 /** Adds { volsize: { value }, volblocksize: { value } }. */
 int VolumeProperties(objset_t *os, nvlist_t *properties);
 
-/** A file for dmu_recv_*: `fd` stays the caller's. `dataset` names the pool whose disk must not fill up. */
-zfs_file_t *StreamOpen(int fd, const char *dataset);
+/**
+ * A file for dmu_recv_*: `fd`, which stays the caller's, behind a BEGIN record with so long a payload. `dataset` names the
+ * pool whose disk must not fill up.
+ */
+zfs_file_t *StreamOpen(int fd, const char *dataset, uint32_t payload, boolean_t raw);
 void StreamClose(zfs_file_t *stream);
 
 /** The pool's name: what comes before the first of "/@#". */

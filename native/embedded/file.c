@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "engine.h"
+#include "record.h"
 
 enum { kStreamMark = -1794, kStreamBuffer = 256 * 1024 };
 // How much of a stream is read between two looks at the space it goes to.
@@ -16,15 +17,19 @@ typedef struct stream {
   char pool[ZFS_MAX_DATASET_NAME_LEN];
   size_t start, end;
   uint64_t reserved;
-  char buffer[kStreamBuffer];
+  records_t records;
+  unsigned char buffer[kStreamBuffer];
 } stream_t;
 
-zfs_file_t *StreamOpen(int fd, const char *dataset) {
+zfs_file_t *StreamOpen(int fd, const char *dataset, uint32_t payload, boolean_t raw) {
   stream_t *stream = malloc(sizeof(*stream));
   if (stream == NULL) return NULL;
   stream->file.f_fd = fd;
   stream->file.f_dump_fd = kStreamMark;
   stream->start = stream->end = stream->reserved = 0;
+  memset(&stream->records, 0, sizeof(stream->records));
+  stream->records.payloadLeft = payload;
+  stream->records.raw = raw;
   PoolNameOf(dataset, stream->pool);
   return &stream->file;
 }
@@ -49,7 +54,7 @@ static int Fill(stream_t *stream) {
   stream->start = 0;
   stream->end = count;
   stream->reserved -= count;
-  return 0;
+  return RecordsCheck(&stream->records, stream->buffer, count);
 }
 
 static int StreamRead(stream_t *stream, void *buffer, size_t count, ssize_t *left) {

@@ -22,9 +22,9 @@ FLOCKER_EMBEDDED_API extern const char flocker_embedded_version[];
 
 /**
  * Opens the pool that a file holds, or makes it. `place` is that file, or the directory of a file "POOL.zpool" (made where
- * it is missing, for its owner alone). `size` is a new pool's file size in bytes, sparse and at least 128 MiB; 0 is a default.
- * A pool that this process has open is opened once more. EBUSY: another process has it; EEXIST: another file's pool of this name
- * is open here; EINVAL: the file holds another pool; ENODATA: it holds none.
+ * it is missing, for its owner alone). `size` is a new pool's file size in bytes, sparse and at least 128 MiB; 0 is a
+ * default. A pool that this process has open is opened once more. EBUSY: another process has it; EEXIST: another file's pool
+ * of this name is open here; EINVAL: the file holds another pool; ENODATA: it holds none.
  */
 FLOCKER_EMBEDDED_API int flocker_embedded_pool_open(const char *place, const char *pool, uint64_t size);
 

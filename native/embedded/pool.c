@@ -98,8 +98,8 @@ static int Format(const char *path, const char *name) {
   return error != 0 ? error : spa_export(name, NULL, B_FALSE, B_FALSE);
 }
 
-// The pool gets its file name when it is whole: a crash on the way leaves no half-made one, and of two who make one at the same
-// time the second fails.
+// The pool gets its file name when it is whole: a crash on the way leaves no half-made one, and of two who make one at the
+// same time the second fails.
 static int CreateFile(const char *path, const char *name, uint64_t size, int *file) {
   char partial[PATH_MAX + 8];
   (void)snprintf(partial, sizeof(partial), "%s.new", path);
@@ -224,26 +224,34 @@ FLOCKER_EMBEDDED_API int flocker_embedded_pool_grow(const char *name, uint64_t s
   return error;
 }
 
-static int FreeSpace(const char *name, uint64_t *total, uint64_t *left) {
+typedef struct space {
+  uint64_t total, left;
+  /* Taken, but not written and not yet off `left`. */
+  uint64_t waiting;
+} space_t;
+
+static int ReadSpace(const char *name, space_t *space) {
   spa_t *spa;
   int error = spa_open(name, &spa, FTAG);
   if (error != 0) return error;
-  *total = metaslab_class_get_space(spa_normal_class(spa));
-  *left = *total - MIN(*total, metaslab_class_get_alloc(spa_normal_class(spa)));
+  space->total = metaslab_class_get_space(spa_normal_class(spa));
+  space->left = space->total - MIN(space->total, metaslab_class_get_alloc(spa_normal_class(spa)));
+  space->waiting = spa_get_dsl(spa)->dp_dirty_total;
   spa_close(spa, FTAG);
   return 0;
 }
 
 static int Reserve(const pool_t *pool, uint64_t bytes) {
-  uint64_t total, left;
+  space_t space;
   struct statvfs disk;
+  int error = ReadSpace(pool->name, &space);
+  if (error != 0) return error;
   if (fstatvfs(pool->file, &disk) != 0) return errno;
-  if ((uint64_t)disk.f_bavail * disk.f_frsize < bytes + kDiskReserve) return ENOSPC;
-  int error = FreeSpace(pool->name, &total, &left);
-  // What waits to be written is not taken off `left` yet, and the pool keeps a part for itself.
-  uint64_t waiting = zfs_dirty_data_max;
-  if (error != 0 || left > bytes + 2 * waiting + total / 4) return error;
-  return Grow(pool, 2 * (total + bytes + 2 * waiting));
+  if ((uint64_t)disk.f_bavail * disk.f_frsize < bytes + 2 * space.waiting + kDiskReserve) return ENOSPC;
+  // The pool keeps a part for itself, and tells all that may wait to be written off what is left.
+  uint64_t margin = 2 * zfs_dirty_data_max;
+  if (space.left > bytes + margin + space.total / 4) return 0;
+  return Grow(pool, 2 * (space.total + bytes + margin));
 }
 
 int PoolReserve(const char *dataset, uint64_t bytes) {

@@ -171,8 +171,16 @@ static int ReadBegin(int fd, dmu_replay_record_t *begin) {
   return 0;
 }
 
-static uint32_t PayloadSize(const dmu_replay_record_t *begin) {
-  return begin->drr_begin.drr_magic == DMU_BACKUP_MAGIC ? begin->drr_payloadlen : BSWAP_32(begin->drr_payloadlen);
+/* Of a BEGIN record's versioninfo: the features begin at bit 2, and raw streams are feature 24. */
+static boolean_t IsRaw(const dmu_replay_record_t *begin) { return begin->drr_begin.drr_versioninfo >> 26 & 1; }
+
+// Another byte order's streams would have to be checked in that order: nobody has such a machine.
+static int CheckBegin(const dmu_replay_record_t *begin) {
+  if (begin->drr_begin.drr_magic == BSWAP_64(DMU_BACKUP_MAGIC)) return ENOTSUP;
+  if (begin->drr_begin.drr_magic != DMU_BACKUP_MAGIC || begin->drr_type != 0) return EINVAL;
+  if (begin->drr_payloadlen > kGreatestPayload || (!IsRaw(begin) && begin->drr_payloadlen % 8 != 0)) return EINVAL;
+  uint32_t type = begin->drr_begin.drr_type;
+  return type == DMU_OST_ZFS || type == DMU_OST_ZVOL ? 0 : EINVAL;
 }
 
 static int Receive(receive_t *receive, const char *target, int fd, const void *begin, uint64_t *bytes) {
@@ -186,9 +194,9 @@ static int Receive(receive_t *receive, const char *target, int fd, const void *b
   } else {
     memcpy(&receive->begin, begin, sizeof(receive->begin));
   }
+  if (error == 0) error = CheckBegin(&receive->begin);
   if (error != 0) return error;
-  if (PayloadSize(&receive->begin) > kGreatestPayload) return EINVAL;
-  receive->stream = StreamOpen(fd, receive->dataset);
+  receive->stream = StreamOpen(fd, receive->dataset, receive->begin.drr_payloadlen, IsRaw(&receive->begin));
   if (receive->stream == NULL) return ENOMEM;
   offset_t position = 0;
   error = Perform(receive, &position);

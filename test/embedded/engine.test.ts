@@ -1,5 +1,6 @@
 /** What the embedded engine does, with each release of OpenZFS that it is built for, as an ordinary user and as root. */
 import { statSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -16,6 +17,7 @@ const ESRCH = 3
 const EROFS = 30
 const EPIPE = 32
 const EACCES = 13
+const ECKSUM = 52
 const ENOTSUP = 95
 const STREAM_TRUNCATED = 1040
 
@@ -215,6 +217,29 @@ for (const zfs of releases) {
       assert.is(await engine.hash('pool/copy@a'), await engine.hash('pool/secret@a'))
       await engine.do('unload-key', 'pool/copy')
       await engine.do('close', 'pool')
+    }))
+
+  test(`${zfs}: streams that are damaged, or made up, are refused and leave nothing`, () =>
+    withDirectory(async (directory) => {
+      const built = await build(zfs)
+      await using engine = await source(built, directory)
+      const stream = await readFile(join(directory, 'full'))
+      const receive = async (change: (bytes: Buffer) => void): Promise<number> => {
+        const bytes = Buffer.from(stream)
+        change(bytes)
+        await writeFile(join(directory, 'bad'), bytes)
+        const { errno } = await engine.ask('receive', 'from/bad@a', join(directory, 'bad'))
+        assert.is((await engine.ask('stats', 'from/bad')).errno, ENOENT)
+        return errno
+      }
+      assert.is(await receive((bytes) => bytes.writeUInt8(bytes.readUInt8(20 * MIB) ^ 1, 20 * MIB)), ECKSUM)
+      // The length of the BEGIN record's payload, its type, and the type of the record behind it.
+      assert.is(await receive((bytes) => bytes.writeUInt32LE(0xfffffff0, 4)), EINVAL)
+      assert.is(await receive((bytes) => bytes.writeUInt32LE(4, 4)), EINVAL)
+      assert.is(await receive((bytes) => bytes.writeUInt32LE(9, 32)), EINVAL)
+      assert.is(await receive((bytes) => bytes.writeUInt32LE(99, 312 + bytes.readUInt32LE(4))), EINVAL)
+      assert.is(await receive((bytes) => bytes.subarray(8, 16).reverse()), ENOTSUP)
+      await engine.do('close', 'from')
     }))
 
   test(`${zfs}: a pool grows when it fills up`, () =>

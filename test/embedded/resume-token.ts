@@ -1,4 +1,4 @@
-/** Reads a resume token's numbers: see the layout in docs/embedded.md's neighbour, zfs-send(8), and module/zfs/dsl_dataset.c. */
+/** A resume token read in a way of its own, so that the engine is not tested with what it is used by. Layout: dsl_dataset.c. */
 import { inflateSync } from 'node:zlib'
 
 const UINT64 = 8
