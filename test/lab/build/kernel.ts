@@ -8,7 +8,7 @@ import { recipeDirectory } from './pins.js'
 import type { Tracker } from './tracker.js'
 
 /** Compiled files of a kernel with the lab's configuration; only the estimate depends on it. */
-const COMPILED_FILES = { newest: 908, oldest: 880 }
+const COMPILED_FILES = { newest: 909, oldest: 905 }
 
 /** One job more than processors: some are always waiting for the disk. */
 export const jobs = `-j${availableParallelism() + 1}`
