@@ -1,5 +1,7 @@
 #include <napi.h>
 
+#include "arguments.h"
+#include "engine.h"
 #include "hold.h"
 #include "mount.h"
 #include "operations.h"
@@ -10,6 +12,14 @@
 namespace flocker {
 
 namespace {
+
+/** choose(engine): whether the embedded engine at that path, or null for the kernel, is what is or will be loaded. */
+Napi::Value Choose(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string engine = arguments.OptionalText(0).value_or("");
+  if (!arguments.ok()) return {};
+  return Napi::Boolean::New(info.Env(), State::Of(info.Env())->Choose(engine));
+}
 
 /** open(): null, or `{ library, detail, errno }` telling why ZFS can't be used. */
 Napi::Value Open(const Napi::CallbackInfo& info) {
@@ -22,7 +32,7 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   return object;
 }
 
-/** features(): the optional functions of the open library, and the file it came from. */
+/** features(): the optional functions of the open library, the file it came from, and the embedded engine's release. */
 Napi::Value Features(const Napi::CallbackInfo& info) {
   Library* library = RequireLibrary(info);
   if (library == nullptr) return {};
@@ -32,6 +42,7 @@ Napi::Value Features(const Napi::CallbackInfo& info) {
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("functions", functions);
   object.Set("path", library->Path());
+  if (library->embedded()) object.Set("embedded", library->version());
   return object;
 }
 
@@ -39,6 +50,7 @@ Napi::Value Features(const Napi::CallbackInfo& info) {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   State::Attach(env);
+  exports.Set("choose", Napi::Function::New(env, Choose, "choose"));
   exports.Set("open", Napi::Function::New(env, Open, "open"));
   exports.Set("features", Napi::Function::New(env, Features, "features"));
   ExportOperations(env, exports);
@@ -46,6 +58,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportTransfers(env, exports);
   ExportIoctls(env, exports);
   ExportMounts(env, exports);
+  ExportEngine(env, exports);
   return exports;
 }
 

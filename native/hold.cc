@@ -10,10 +10,38 @@ namespace flocker {
 
 namespace {
 
-// What a hold's cleanup descriptor must be, see lzc_hold in libzfs_core.c: closing it releases the holds.
-UniqueFd OpenCleanup() { return UniqueFd(open("/dev/zfs", O_RDWR | O_EXCL | O_CLOEXEC)); }
+/** The descriptor on which temporary holds hang. Resetting it, or destroying it, releases them. */
+class Cleanup {
+ public:
+  Cleanup() = default;
+  Cleanup(Cleanup&&) = default;
+  Cleanup(const Cleanup&) = delete;
+  ~Cleanup() { Reset(); }
 
-void CloseCleanup(napi_env, void* data, void*) { delete static_cast<UniqueFd*>(data); }
+  /** Returns 0 or an errno. */
+  int Open(const Library& library) {
+    // See lzc_hold in libzfs_core.c for what the kernel wants.
+    descriptor_ = library.embedded() ? UniqueFd(library.flocker_embedded_cleanup_open())
+                                     : UniqueFd(open("/dev/zfs", O_RDWR | O_EXCL | O_CLOEXEC));
+    close_ = library.flocker_embedded_cleanup_close;
+    return descriptor_ ? 0 : errno;
+  }
+  /** Returns 0 or an errno. */
+  int Reset() {
+    // The engine, whose code is never unloaded, closes its own.
+    if (descriptor_ && close_ != nullptr) return close_(descriptor_.Release());
+    descriptor_.Reset();
+    return 0;
+  }
+  int get() const { return descriptor_.get(); }
+  explicit operator bool() const { return bool(descriptor_); }
+
+ private:
+  UniqueFd descriptor_;
+  int (*close_)(int) = nullptr;
+};
+
+void CloseCleanup(napi_env, void* data, void*) { delete static_cast<Cleanup*>(data); }
 
 /** An Outcome, with `cleanup` where the holds are temporary. Collected, or at the environment's end, it closes. */
 class HoldOperation : public Operation {
@@ -24,13 +52,7 @@ class HoldOperation : public Operation {
   void Run() override {
     Nvlist holds(library_), errors(library_);
     if ((outcome_.error = holds.Unpack(holds_)) != 0) return;
-    if (temporary_) {
-      cleanup_ = OpenCleanup();
-      if (!cleanup_) {
-        outcome_.error = errno;
-        return;
-      }
-    }
+    if (temporary_ && (outcome_.error = cleanup_.Open(library_)) != 0) return;
     outcome_.error = library_.lzc_hold(holds.get(), temporary_ ? cleanup_.get() : -1, errors.Out());
     errors.Pack(&outcome_.list);
     // Some snapshots may be held and others missing. All or nothing is what we promise.
@@ -41,7 +63,7 @@ class HoldOperation : public Operation {
   napi_value Value(napi_env env) override {
     napi_value object = outcome_.ToObject(env), external = nullptr;
     if (object == nullptr || !cleanup_) return object;
-    auto* cleanup = new UniqueFd(std::move(cleanup_));
+    auto* cleanup = new Cleanup(std::move(cleanup_));
     if (napi_create_external(env, cleanup, CloseCleanup, nullptr, &external) != napi_ok) {
       delete cleanup;
       return object;
@@ -54,7 +76,7 @@ class HoldOperation : public Operation {
   const Library& library_;
   const Packed holds_;
   const bool temporary_;
-  UniqueFd cleanup_;
+  Cleanup cleanup_;
   Outcome outcome_;
 };
 
@@ -75,8 +97,8 @@ Napi::Value CloseHold(const Napi::CallbackInfo& info) {
     napi_throw_type_error(info.Env(), "ERR_INVALID_ARG_TYPE", "argument 0 must be a hold's cleanup");
     return {};
   }
-  auto descriptor = std::make_shared<UniqueFd>(std::move(*static_cast<UniqueFd*>(data)));
-  return Call(info, [descriptor](const Library&, Outcome&) { descriptor->Reset(); });
+  auto cleanup = std::make_shared<Cleanup>(std::move(*static_cast<Cleanup*>(data)));
+  return Call(info, [cleanup](const Library&, Outcome& outcome) { outcome.error = cleanup->Reset(); });
 }
 
 }  // namespace

@@ -58,9 +58,21 @@ using boolean = int;
   REQUIRED(nvlist_pack, int, (nvlist*, char**, size_t*, int, int))                \
   REQUIRED(nvlist_unpack, int, (char*, size_t, nvlist**, int))
 
-/** Why libzfs_core can't be used. */
+/** What the embedded engine has besides, see embedded/flocker_embedded.h; null for libzfs_core. */
+#define FLOCKER_EMBEDDED_FUNCTIONS(REQUIRED)                                              \
+  REQUIRED(flocker_embedded_pool_open, int, (const char*, const char*, uint64_t))         \
+  REQUIRED(flocker_embedded_pool_close, int, (const char*))                               \
+  REQUIRED(flocker_embedded_ioctl, int, (unsigned long, void*))                           \
+  REQUIRED(flocker_embedded_volume_read, int, (const char*, uint64_t, void*, size_t))     \
+  REQUIRED(flocker_embedded_volume_write, int, (const char*, uint64_t, const void*, size_t)) \
+  REQUIRED(flocker_embedded_volume_discard, int, (const char*, uint64_t, uint64_t))       \
+  REQUIRED(flocker_embedded_volume_flush, int, (const char*))                             \
+  REQUIRED(flocker_embedded_cleanup_open, int, (void))                                    \
+  REQUIRED(flocker_embedded_cleanup_close, int, (int))
+
+/** Why libzfs_core, or the embedded engine, can't be used. */
 struct LoadFailure {
-  /** The soname of the library that is missing, or empty. */
+  /** The soname of the library that is missing, or the engine's path; or empty. */
   std::string library;
   /** dlerror's sentence, or empty. */
   std::string detail;
@@ -69,21 +81,27 @@ struct LoadFailure {
 };
 
 /**
- * libzfs_core and libnvpair, loaded at run time so that the addon also loads where they are not installed. One per
+ * libzfs_core and libnvpair, or the embedded engine in their place, loaded at run time so that the addon also loads where they are not installed. One per
  * environment: dlopen and libzfs_core's own initialisation both count references and may be used from several threads.
  */
 class Library {
  public:
-  /** Null, and the failure filled in, when a library or a function that every supported release has is missing. */
-  static std::unique_ptr<Library> Load(LoadFailure* failure);
+  /**
+   * Null, and the failure filled in, when a library or a function that every supported release has is missing.
+   * `engine` is the embedded engine's path; empty for the kernel's libzfs_core.
+   */
+  static std::unique_ptr<Library> Load(const std::string& engine, LoadFailure* failure);
   ~Library();
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
 
-  /** Opens /dev/zfs, for libzfs_core and for our own ioctls. Returns 0 or an errno. Idempotent. */
+  /** Opens /dev/zfs, for libzfs_core and for our own ioctls; the embedded engine has none. Returns 0 or an errno. Idempotent. */
   int Open();
-  /** Our own descriptor of /dev/zfs; valid after Open. */
-  int device() const { return device_.get(); }
+  /** One of /dev/zfs's ioctls. Returns 0 or an errno. Valid after Open. */
+  int Ioctl(unsigned long number, void* command) const;
+  bool embedded() const { return version_ != nullptr; }
+  /** The embedded engine's OpenZFS release, or null. */
+  const char* version() const { return version_; }
   /** The optional functions that this library has. */
   std::vector<std::string> Features() const;
   /** The file that was loaded. */
@@ -92,13 +110,17 @@ class Library {
 #define FLOCKER_MEMBER(name, result, parameters) result(*name) parameters = nullptr;
   FLOCKER_LZC_FUNCTIONS(FLOCKER_MEMBER, FLOCKER_MEMBER)
   FLOCKER_NVPAIR_FUNCTIONS(FLOCKER_MEMBER)
+  FLOCKER_EMBEDDED_FUNCTIONS(FLOCKER_MEMBER)
 #undef FLOCKER_MEMBER
 
  private:
   Library() = default;
-  bool Resolve(LoadFailure* failure);
+  bool Resolve(const char* file, LoadFailure* failure);
+  bool ResolveEngine(const char* file, LoadFailure* failure);
+  void* Own(const char* name) const;
 
   void* handle_ = nullptr;
+  const char* version_ = nullptr;
   UniqueFd device_;
   bool open_ = false;
 };

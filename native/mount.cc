@@ -17,8 +17,9 @@ Napi::Value Mount(const Napi::CallbackInfo& info) {
   int flags = arguments.Int(2);
   std::string options = arguments.Text(3);
   if (!arguments.ok()) return {};
-  return Call(info, [=](const Library&, Outcome& outcome) {
-    if (mount(dataset.c_str(), directory.c_str(), "zfs", flags, options.c_str()) != 0) outcome.error = errno;
+  return Call(info, [=](const Library& library, Outcome& outcome) {
+    if (library.embedded()) outcome.error = ENOTSUP;
+    else if (mount(dataset.c_str(), directory.c_str(), "zfs", flags, options.c_str()) != 0) outcome.error = errno;
   });
 }
 
@@ -28,8 +29,9 @@ Napi::Value Unmount(const Napi::CallbackInfo& info) {
   std::string directory = arguments.Text(0);
   bool force = arguments.Flag(1);
   if (!arguments.ok()) return {};
-  return Call(info, [=](const Library&, Outcome& outcome) {
-    if (umount2(directory.c_str(), UMOUNT_NOFOLLOW | (force ? MNT_FORCE : 0)) != 0) outcome.error = errno;
+  return Call(info, [=](const Library& library, Outcome& outcome) {
+    if (library.embedded()) outcome.error = ENOTSUP;
+    else if (umount2(directory.c_str(), UMOUNT_NOFOLLOW | (force ? MNT_FORCE : 0)) != 0) outcome.error = errno;
   });
 }
 

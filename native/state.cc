@@ -50,8 +50,14 @@ void State::End() {
   napi_release_threadsafe_function(wake_, napi_tsfn_abort);
 }
 
+bool State::Choose(const std::string& engine) {
+  if (library_ != nullptr) return engine_ == engine;
+  engine_ = engine;
+  return true;
+}
+
 Library* State::loaded(LoadFailure* failure) {
-  if (library_ == nullptr) library_ = Library::Load(failure);
+  if (library_ == nullptr) library_ = Library::Load(engine_, failure);
   return library_.get();
 }
 

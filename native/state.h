@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "block_pool.h"
@@ -60,6 +61,8 @@ class State {
 
   /** The library, loaded and with /dev/zfs open; null before a successful Open. */
   Library* library() const { return open_ ? library_.get() : nullptr; }
+  /** Which library it is to be: the embedded engine's path, or empty. False where another one is loaded already. */
+  bool Choose(const std::string& engine);
   /** The library, loaded, /dev/zfs open or not. */
   Library* loaded(LoadFailure* failure);
   bool Open(LoadFailure* failure);
@@ -84,6 +87,7 @@ class State {
   void Settle(napi_env env);
 
   const std::shared_ptr<BlockPool> blocks_ = std::make_shared<BlockPool>();
+  std::string engine_;  // the embedded engine's path; empty for the kernel
   std::unique_ptr<Library> library_;
   bool open_ = false;
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <memory>
@@ -42,14 +41,14 @@ bool CopyText(char (&target)[size], const std::string& text) {
  * command is made again (`prepare`) with a larger one.
  */
 template <typename Prepare>
-int Execute(int device, int number, ZfsCommand* command, Packed* buffer, Prepare prepare) {
+int Execute(const Library& library, int number, ZfsCommand* command, Packed* buffer, Prepare prepare) {
   for (;;) {
     prepare();
     command->destination = reinterpret_cast<uint64_t>(buffer->data());
     command->destinationSize = buffer->size();
     command->destinationFilled = 0;
-    if (ioctl(device, number, command) == 0) return 0;
-    if (errno != ENOMEM || buffer->empty()) return errno;
+    int error = library.Ioctl(number, command);
+    if (error != ENOMEM || buffer->empty()) return error;
     buffer->resize(std::max<size_t>(buffer->size() * 2, command->destinationSize));
   }
 }
@@ -88,7 +87,7 @@ void ListBatch(const Library& library, int number, const std::string& parent, ui
   auto command = std::make_unique<ZfsCommand>();
   Packed buffer(kFirstListSize);
   for (size_t count = 0; count < limit && outcome->list.size() < kBatchSize;) {
-    outcome->error = Execute(library.device(), number, command.get(), &buffer, [&] {
+    outcome->error = Execute(library, number, command.get(), &buffer, [&] {
       *command = ZfsCommand{};
       CopyText(command->name, parent);
       command->cookie = cookie;
@@ -128,7 +127,7 @@ Napi::Value Stats(const Napi::CallbackInfo& info) {
   return Call(info, [=](const Library& library, Outcome& outcome) {
     auto command = std::make_unique<ZfsCommand>();
     Packed buffer(kFirstListSize);
-    outcome.error = Execute(library.device(), kObjsetStats, command.get(), &buffer, [&] {
+    outcome.error = Execute(library, kObjsetStats, command.get(), &buffer, [&] {
       *command = ZfsCommand{};
       CopyText(command->name, name);
     });
@@ -148,7 +147,7 @@ Napi::Value Plain(const Napi::CallbackInfo& info) {
   return Call(info, [=](const Library& library, Outcome& outcome) {
     auto command = std::make_unique<ZfsCommand>();
     Packed buffer(kFirstListSize), input(source);
-    outcome.error = Execute(library.device(), number, command.get(), &buffer, [&] {
+    outcome.error = Execute(library, number, command.get(), &buffer, [&] {
       *command = ZfsCommand{};
       CopyText(command->name, name);
       CopyText(command->value, value);

@@ -57,7 +57,8 @@ export class ArgumentError extends FlockerError {
 
 /**
  * ZFS can't be used on this machine: `ZFS_LIBRARY_MISSING` (libzfs_core or libnvpair is not installed), `ZFS_UNAVAILABLE`
- * (/dev/zfs is absent), `ZFS_PERMISSION` (it can't be opened), `ADDON_MISSING` (the native addon was not built).
+ * (/dev/zfs is absent), `ZFS_PERMISSION` (it can't be opened), `ADDON_MISSING` (the native addon was not built),
+ * `EMBEDDED_MISSING` (the embedded engine was not built, or lacks a library).
  */
 export class AddonError extends FlockerError {}
 

@@ -1,6 +1,6 @@
 import { type Logger, pino } from 'pino'
 import { ArgumentError } from './errors.js'
-import { version } from './lzc/index.js'
+import { chooseEngine, closePool, defaultEngine, openPool, version } from './lzc/index.js'
 import { Claims, Peer, Receiver } from './replication/index.js'
 import {
   type Credentials,
@@ -15,7 +15,17 @@ import { type CreateVolumeOptions, checkRoot, createVolume, openVolume, type Vol
 
 export const defaultPort = 4523
 
+/** The pool of an embedded host that names none. */
+const embeddedPool = 'embedded'
+/** The pool's file is sparse: it takes what is in it. So no stream is too large for it that fits on the disk below. */
+const embeddedBytes = 1024n ** 4n
+
 export interface HostOptions {
+  /**
+   * A directory for a pool in a file, used by OpenZFS in this process: no kernel module, no root. Made where it is missing; the
+   * pool is `embedded` (in `embedded.zpool`) unless `pool` or `root` names another. Volumes are block volumes. docs/embedded.md
+   */
+  embedded?: string
   /** The pool in which volumes live, below `POOL/flocker`. Give this or `root`. */
   pool?: string
   /** The dataset below which volumes live, such as `tank/data`. */
@@ -57,6 +67,7 @@ export class Host implements AsyncDisposable {
     /** OpenZFS version of the loaded kernel module. */
     readonly zfsVersion: string,
     private readonly logger: Logger,
+    private closePool: () => Promise<void>,
   ) {}
 
   /** The name in this host's certificate. */
@@ -65,8 +76,8 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * Creates a volume `ROOT/name` and mounts it at `/flocker/name` (for the default root).
-   * @throws ZfsError `EXISTS`, ArgumentError `INVALID_ARGUMENT`
+   * Creates a volume `ROOT/name` and mounts it at `/flocker/name` (for the default root), or with `size` a block volume.
+   * @throws ZfsError `EXISTS`, ArgumentError `INVALID_ARGUMENT`, NotSupportedError: an embedded host has block volumes only
    */
   async createVolume(name: string, options?: CreateVolumeOptions): Promise<Volume> {
     return createVolume(this.root, name, options)
@@ -117,12 +128,19 @@ export class Host implements AsyncDisposable {
     return server
   }
 
-  /** Closes every connection and waits until the transfers they carried have let go of their datasets. */
+  /**
+   * Closes every connection, waits until the transfers they carried have let go of their datasets, and closes the pool of an
+   * embedded host.
+   * @throws ZfsError `BUSY`: something of yours is still using that pool
+   */
   async close(): Promise<void> {
     const servers = [...this.#servers].map((server) => server.close())
     const peers = [...this.#peers].map((peer) => peer.close())
     await Promise.all([...servers, ...peers])
     await this.#claims.settled()
+    const { closePool } = this
+    this.closePool = async () => undefined
+    await closePool()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -135,22 +153,35 @@ export class Host implements AsyncDisposable {
 }
 
 /**
- * Opens this machine's ZFS and credentials.
+ * Opens this machine's ZFS, or with `embedded` a pool in a file, and credentials.
  *
  * @throws AddonError `ZFS_UNAVAILABLE`, `ZFS_LIBRARY_MISSING`, `ZFS_PERMISSION`: says what to install or to load
- * @throws ArgumentError `INVALID_ARGUMENT`: neither or both of `pool` and `root`, or credentials that don't fit together
+ * @throws AddonError `EMBEDDED_MISSING`: says how to build it; ZfsError `POOL_IN_USE`: another process has that pool open
+ * @throws ArgumentError `INVALID_ARGUMENT`: neither or both of `pool` and `root`, credentials that don't fit together, or
+ *   an embedded host in a process that uses the kernel's OpenZFS, or the reverse
  */
 export async function openHost(options: HostOptions): Promise<Host> {
   const root = chooseRoot(options)
-  const { credentials } = options
+  const { credentials, embedded } = options
   const loaded = typeof credentials === 'string' ? await loadCredentials(credentials) : credentials
+  chooseEngine(embedded === undefined ? defaultEngine() : 'embedded')
   const { module } = await version()
-  return new Host(root, loaded, module, options.logger ?? pino({ enabled: false }))
+  const pool = poolOf(root)
+  if (embedded !== undefined) await openPool(embedded, pool, { size: embeddedBytes })
+  const close = async (): Promise<void> => (embedded === undefined ? undefined : closePool(pool))
+  return new Host(root, loaded, module, options.logger ?? pino({ enabled: false }), close)
 }
 
-function chooseRoot({ pool, root }: HostOptions): string {
-  if ((pool === undefined) === (root === undefined)) throw new ArgumentError('Give either pool or root')
-  const chosen = root ?? `${pool}/flocker`
+function poolOf(root: string): string {
+  return root.split('/', 1)[0] ?? root
+}
+
+function chooseRoot({ embedded, pool, root }: HostOptions): string {
+  if (pool !== undefined && root !== undefined) throw new ArgumentError('Give either pool or root')
+  if (pool === undefined && root === undefined && embedded === undefined) {
+    throw new ArgumentError('Give either pool or root, or embedded')
+  }
+  const chosen = root ?? `${pool ?? embeddedPool}/flocker`
   checkRoot(chosen)
   return chosen
 }

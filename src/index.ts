@@ -31,4 +31,4 @@ export {
   type Server,
   type Verb,
 } from './transport/index.js'
-export { type CreateVolumeOptions, Volume } from './volumes/index.js'
+export { type CreateVolumeOptions, type Offset, type ReadableRange, Volume } from './volumes/index.js'

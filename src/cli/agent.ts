@@ -28,6 +28,10 @@ export function agentCommand(): Command {
     .description('Serve other hosts: receive the volumes they push')
     .option('--pool <name>', 'pool whose volumes to serve, below POOL/flocker')
     .option('--root <dataset>', 'dataset below which volumes live, in place of --pool')
+    .option(
+      '--embedded <directory>',
+      'use a pool in a file in that directory (default pool: embedded), without a kernel module',
+    )
     .requiredOption('--credentials <directory>', 'directory with ca.pem, host.pem and host.key')
     .requiredOption(
       '--authorize <file>',

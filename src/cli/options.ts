@@ -2,14 +2,20 @@ import { InvalidArgumentError } from 'commander'
 
 /** The options by which every command finds its host. */
 export interface HostFlags {
+  embedded?: string
   pool?: string
   root?: string
   credentials: string
 }
 
-/** Either `--pool` or `--root`, as `openHost` wants them. */
-export function hostOptions({ pool, root, credentials }: HostFlags) {
-  return { ...(pool === undefined ? {} : { pool }), ...(root === undefined ? {} : { root }), credentials }
+/** `--embedded`, `--pool` and `--root`, as `openHost` wants them. */
+export function hostOptions({ embedded, pool, root, credentials }: HostFlags) {
+  return {
+    ...(embedded === undefined ? {} : { embedded }),
+    ...(pool === undefined ? {} : { pool }),
+    ...(root === undefined ? {} : { root }),
+    credentials,
+  }
 }
 
 export function parsePort(text: string): number {

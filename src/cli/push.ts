@@ -18,6 +18,10 @@ export function pushCommand(): Command {
     .argument('<host>', 'the peer: HOST or HOST:PORT')
     .option('--pool <name>', 'pool in which the volume lives, below POOL/flocker')
     .option('--root <dataset>', 'dataset below which volumes live, in place of --pool')
+    .option(
+      '--embedded <directory>',
+      'use a pool in a file in that directory (default pool: embedded), without a kernel module',
+    )
     .requiredOption('--credentials <directory>', 'directory with ca.pem, host.pem and host.key')
     .option('--snapshot <name>', 'push this snapshot instead of taking one')
     .option('--json', 'print the result as JSON')

@@ -1,8 +1,8 @@
 import { mkdir, readdir } from 'node:fs/promises'
-import { ZfsError } from '../errors.js'
+import { NotSupportedError, ZfsError } from '../errors.js'
 import { zfsError } from '../lzc/errors.js'
 import { checkDataset } from '../lzc/names.js'
-import { openAddon } from '../lzc/native.js'
+import { isEmbedded, openAddon } from '../lzc/native.js'
 import { mountedAt } from './mount-table.js'
 import { getProperties } from './properties.js'
 import type { PropertyValue } from './property-reading.js'
@@ -17,10 +17,11 @@ const flag = { readonly: 1, nosuid: 2, nodev: 4, noexec: 8, noatime: 1 << 10, re
  * @param options.readonly mount it read-only whatever its properties say
  * @returns where it is mounted
  * @throws ZfsError `NOT_MOUNTABLE` (a volume; mountpoint `none` or `legacy`; canmount `off`), `KEY_NOT_LOADED`, `BUSY`,
- *   `PERMISSION_DENIED`, `NOT_FOUND`
+ *   `PERMISSION_DENIED`, `NOT_FOUND`; NotSupportedError with the embedded engine
  */
 export async function mount(dataset: string, options: { readonly?: boolean } = {}): Promise<string> {
   checkDataset(dataset)
+  refuseEmbedded(dataset, 'mounted')
   const properties = await getProperties(dataset)
   const directory = mountpointOf(dataset, properties)
   if (properties.mounted?.value === 'yes') return directory
@@ -40,10 +41,17 @@ export async function mount(dataset: string, options: { readonly?: boolean } = {
  */
 export async function unmount(dataset: string, options: { force?: boolean } = {}): Promise<void> {
   checkDataset(dataset)
+  refuseEmbedded(dataset, 'unmounted')
   for (const directory of (await mountedAt()).get(dataset) ?? []) {
     const { errno } = await openAddon().unmount(directory, options.force ?? false)
     if (errno !== 0) throw zfsError('be unmounted', errno, dataset)
   }
+}
+
+/** The embedded OpenZFS has nothing to mount with; and a mount that looks like its own is the kernel's. */
+function refuseEmbedded(dataset: string, what: string): void {
+  if (isEmbedded())
+    throw new NotSupportedError(`${dataset} can't be ${what}: OpenZFS is not in the kernel here`, { dataset })
 }
 
 function mountpointOf(dataset: string, properties: Record<string, PropertyValue>): string {

@@ -1,7 +1,7 @@
 import { ArgumentError } from '../errors.js'
 import { throwFailures, zfsError } from '../lzc/errors.js'
 import { checkAny, checkUserProperty, isUserProperty } from '../lzc/names.js'
-import { openAddon } from '../lzc/native.js'
+import { isEmbedded, openAddon } from '../lzc/native.js'
 import { encodeNvlist } from '../lzc/nvlist.js'
 import { propertyTable } from '../lzc/property-table.js'
 import { encodeProperties, type PropertyInput } from '../lzc/property-values.js'
@@ -12,7 +12,7 @@ import { type PropertyValue, readProperties, type Surroundings } from './propert
 
 /** Reads what belongs to the host, once for a listing. */
 export async function readSurroundings(): Promise<Surroundings> {
-  return { module: (await version()).module, mounts: await mountedAt() }
+  return { module: (await version()).module, mounts: isEmbedded() ? new Map() : await mountedAt() }
 }
 
 /** One dataset or snapshot as the kernel has it. ZFS_IOC_OBJSET_STATS. */

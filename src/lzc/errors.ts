@@ -24,6 +24,11 @@ export type Operation =
   | 'have its properties set'
   | 'be mounted'
   | 'be unmounted'
+  | 'be opened'
+  | 'be closed'
+  | 'be read'
+  | 'be written'
+  | 'be flushed'
 
 interface Meaning {
   code: string
@@ -220,6 +225,33 @@ const special: Readonly<Partial<Record<Operation, Readonly<Record<number, Meanin
       why: 'its encryption key is not loaded',
       next: 'Load it with zfs load-key.',
     },
+  },
+  'be opened': {
+    [errno.EBUSY]: {
+      code: 'POOL_IN_USE',
+      why: 'another process has it open',
+      next: 'End that process, or use another directory. Two hosts never share a pool.',
+    },
+    [errno.EEXIST]: {
+      code: 'EXISTS',
+      why: 'this process has a pool of that name open, from another directory',
+      next: 'Give each a name of its own (pool).',
+    },
+    [errno.EINVAL]: { code: 'INVALID_ARGUMENT', why: 'its file holds another pool, or that is no name for one' },
+    [errno.ENODATA]: { code: 'NOT_A_POOL', why: 'its file holds no pool' },
+    [errno.EACCES]: { code: 'PERMISSION_DENIED', why: 'this user may not open its file' },
+    [errno.ENOENT]: { code: 'NOT_FOUND', why: 'the directory above does not exist' },
+  },
+  'be closed': {
+    [errno.EBUSY]: { code: 'BUSY', why: 'something is still using it' },
+    [errno.ENOENT]: { code: 'NOT_FOUND', why: 'it is not open' },
+  },
+  'be read': {
+    [errno.EINVAL]: { code: 'INVALID_ARGUMENT', why: 'it is no volume, or that is outside of it' },
+  },
+  'be written': {
+    [errno.EINVAL]: { code: 'INVALID_ARGUMENT', why: 'it is no volume, or that is outside of it' },
+    [errno.EROFS]: { code: 'READ_ONLY', why: 'it is read-only' },
   },
   'be unmounted': {
     [errno.EBUSY]: { code: 'BUSY', why: 'files in it are open' },

@@ -1,3 +1,4 @@
+import { FlockerError } from '../errors.js'
 import { throwFailures, zfsError } from './errors.js'
 import { checkOnePool, checkSnapshot, checkTag } from './names.js'
 import { type Addon, type Cleanup, openAddon } from './native.js'
@@ -62,7 +63,9 @@ async function undoPartial(
 }
 
 async function close(native: Addon, cleanup: Cleanup): Promise<void> {
-  await native.closeHold(cleanup)
+  const { errno } = await native.closeHold(cleanup)
+  if (errno !== 0)
+    throw new FlockerError('INTERNAL', `A temporary hold could not be released (errno ${errno})`, { errno })
 }
 
 /**

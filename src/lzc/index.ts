@@ -16,8 +16,10 @@ export {
   rollbackTo,
   snapshot,
 } from './dataset.js'
+export { closePool, discardVolume, flushVolume, openPool, readVolume, writeVolume } from './embedded.js'
 export { ManyError } from './errors.js'
 export { getHolds, type Holds, hold, release } from './holds.js'
+export { chooseEngine, defaultEngine, type Engine, isEmbedded } from './native.js'
 export { decodeNvlist, decodeTypedNvlist, encodeNvlist, type NvInput, type NvList, NvValue, nv } from './nvlist.js'
 export type { PropertyInput } from './property-values.js'
 export { type ReceiveOptions, type ReceiveResult, ReceiveStream, receive } from './receive.js'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { AddonError } from '../errors.js'
+import { AddonError, ArgumentError } from '../errors.js'
 
 /** What a blocking call came to. `list` is a packed nvlist: the call's answer, or each name's own error. */
 export interface Outcome {
@@ -27,8 +27,9 @@ type Packed = Buffer | null
 
 /** The functions of the native addon; native/*.cc documents the arguments. Promises never reject: `errno` tells. */
 export interface Addon {
+  choose(engine: string | null): boolean
   open(): { library: string; detail: string; errno: number } | null
-  features(): { functions: string[]; path: string }
+  features(): { functions: string[]; path: string; embedded?: string }
   create(name: string, type: number, properties: Packed): Promise<Outcome>
   snapshot(names: Buffer, properties: Packed): Promise<Outcome>
   destroy(name: string): Promise<Outcome>
@@ -76,9 +77,19 @@ export interface Addon {
   poolStatus(name: string): Promise<Outcome>
   mount(dataset: string, directory: string, flags: number, options: string): Promise<Outcome>
   unmount(directory: string, force: boolean): Promise<Outcome>
+  poolOpen(directory: string, pool: string, size: bigint): Promise<Outcome>
+  poolClose(pool: string): Promise<Outcome>
+  volumeRead(dataset: string, offset: bigint, length: bigint): Promise<Outcome>
+  volumeWrite(dataset: string, offset: bigint, bytes: Buffer): Promise<Outcome>
+  volumeDiscard(dataset: string, offset: bigint, length: bigint): Promise<Outcome>
+  volumeFlush(dataset: string): Promise<Outcome>
   repack(list: Buffer): Outcome
 }
 
+/** Where OpenZFS is: the kernel's, through libzfs_core, or a library's in this process. */
+export type Engine = 'kernel' | 'embedded'
+
+const release = join(__dirname, '../../Release')
 let loaded: Addon | undefined
 
 /**
@@ -87,19 +98,53 @@ let loaded: Addon | undefined
  */
 export function addon(): Addon {
   if (loaded !== undefined) return loaded
-  const file = join(__dirname, '../../Release/flocker_zfs.node')
+  const file = join(release, 'flocker_zfs.node')
   if (!existsSync(file)) {
     throw new AddonError('ADDON_MISSING', `The native addon was not built: there is no ${file}`, {
       next: 'Run npm run build:native (it needs Python 3, make and a C++17 compiler).',
     })
   }
-  loaded = createRequire(__filename)(file) as Addon
+  const native = createRequire(__filename)(file) as Addon
+  native.choose(enginePath(defaultEngine()))
+  loaded = native
   return loaded
 }
 
 /**
- * The addon, with libzfs_core loaded and /dev/zfs open.
- * @throws AddonError `ADDON_MISSING`, `ZFS_LIBRARY_MISSING`, `ZFS_UNAVAILABLE`, `ZFS_PERMISSION`
+ * The engine of a program that has not chosen one: FLOCKER_ZFS_ENGINE, or the kernel.
+ * @throws ArgumentError for another value of it
+ */
+export function defaultEngine(): Engine {
+  const { FLOCKER_ZFS_ENGINE: name = 'kernel' } = process.env
+  if (name === 'kernel' || name === 'embedded') return name
+  throw new ArgumentError(`FLOCKER_ZFS_ENGINE is ${JSON.stringify(name)}, which is neither "kernel" nor "embedded"`)
+}
+
+function enginePath(engine: Engine): string | null {
+  if (engine === 'kernel') return null
+  return process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ?? join(release, 'flocker_zfs_embedded.so')
+}
+
+/**
+ * Makes `engine` the one of this thread (the main one, or a worker); before anything else has loaded one.
+ * @throws ArgumentError where the other one is in use; AddonError `ADDON_MISSING`
+ */
+export function chooseEngine(engine: Engine): void {
+  if (addon().choose(enginePath(engine))) return
+  const other = engine === 'kernel' ? 'the embedded one' : "the kernel's"
+  throw new ArgumentError(`This process (or worker thread) uses ${other} already`, {
+    next: 'Use one of them in each process or worker thread, and choose it before any other call (FLOCKER_ZFS_ENGINE, openHost).',
+  })
+}
+
+/** Whether the OpenZFS in use is the embedded one. Loads it. */
+export function isEmbedded(): boolean {
+  return openAddon().features().embedded !== undefined
+}
+
+/**
+ * The addon, with libzfs_core loaded and /dev/zfs open, or with the embedded engine loaded.
+ * @throws AddonError `ADDON_MISSING`, `ZFS_LIBRARY_MISSING`, `ZFS_UNAVAILABLE`, `ZFS_PERMISSION`, `EMBEDDED_MISSING`
  */
 export function openAddon(): Addon {
   const native = addon()
@@ -116,9 +161,16 @@ const packages: Readonly<Record<string, string>> = {
 }
 
 function libraryError(library: string, detail: string): AddonError {
+  if (library.startsWith('/')) return engineError(library, detail)
   const packaged = packages[library] ?? 'zfsutils-linux'
   return new AddonError('ZFS_LIBRARY_MISSING', `${library} can't be loaded: ${detail}`, {
     next: `Debian: apt install zfsutils-linux, which brings the package that has it (${packaged}; section contrib). ${demo}`,
+  })
+}
+
+function engineError(file: string, detail: string): AddonError {
+  return new AddonError('EMBEDDED_MISSING', `The embedded OpenZFS can't be loaded: ${detail || file}`, {
+    next: 'Build it: node scripts/build-embedded.mjs --require, in the directory of this package. It needs a C compiler (apt install gcc libc6-dev) and, where it can not fetch them, libzpool6linux (or libzpool5linux) and libzfslinux-dev; to run it needs libblkid1, libudev1 and libtirpc3.',
   })
 }
 

@@ -26,7 +26,7 @@ export function features(): Record<OptionalFunction, boolean> {
 }
 
 /**
- * The versions in use.
+ * The versions in use. The embedded engine's module is its libzpool.
  *
  * @returns `module`: the loaded kernel module's (/sys/module/zfs/version), such as `2.1.11-1+deb12u1` without its distribution's
  *   part; `userland`: the oldest release whose libzfs_core has all functions that the loaded one has, such as `2.3` (the
@@ -34,6 +34,8 @@ export function features(): Record<OptionalFunction, boolean> {
  * @throws AddonError `ZFS_UNAVAILABLE` and others, see {@link features}
  */
 export async function version(): Promise<{ module: string; userland: string }> {
+  const { embedded } = openAddon().features()
+  if (embedded !== undefined) return { module: embedded, userland: embedded.split('.').slice(0, 2).join('.') }
   const present = features()
   const newest = Object.entries(since).map(([name, release]) => (present[name as OptionalFunction] ? release : '2.1'))
   return { module: await moduleVersion(), userland: newest.sort().at(-1) ?? '2.1' }

@@ -1,1 +1,2 @@
+export type { Offset, ReadableRange } from './block.js'
 export { type CreateVolumeOptions, checkRoot, createVolume, openVolume, Volume } from './volume.js'

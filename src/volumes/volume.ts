@@ -1,9 +1,24 @@
+import type { Readable, Writable } from 'node:stream'
 import { getProperties, mount } from '../datasets/index.js'
-import { ArgumentError, ZfsError } from '../errors.js'
-import { create, exists } from '../lzc/index.js'
+import { ArgumentError, NotSupportedError, ZfsError } from '../errors.js'
+import { create, exists, isEmbedded } from '../lzc/index.js'
 import { checkVolumeName, ensureParents, type PushSource } from '../replication/index.js'
+import {
+  discardAt,
+  flush,
+  type Offset,
+  type ReadableRange,
+  readAt,
+  readable,
+  sizeOf,
+  writable,
+  writeAt,
+} from './block.js'
 
-/** A dataset below the host's root, known to every host of the cluster by the same name. */
+/**
+ * A dataset below the host's root, known to every host of the cluster by the same name. Where the host is an embedded one,
+ * a block volume's bytes are read and written here; elsewhere these methods reject with `NOT_SUPPORTED`.
+ */
 export class Volume implements PushSource {
   /** @internal */
   constructor(
@@ -12,24 +27,86 @@ export class Volume implements PushSource {
     /** Where it is mounted when this host uses it; `undefined` for a block volume. */
     readonly path: string | undefined,
   ) {}
+
+  /**
+   * A block volume's size in bytes.
+   * @throws ZfsError `INVALID_ARGUMENT` for a filesystem
+   */
+  async size(): Promise<bigint> {
+    return sizeOf(this.dataset)
+  }
+
+  /**
+   * Reads `length` bytes (at most 256 MiB) at an offset.
+   * @throws ZfsError `INVALID_ARGUMENT` outside of the volume, `IO`; NotSupportedError `NOT_SUPPORTED`
+   */
+  async read(offset: Offset, length: number): Promise<Buffer> {
+    return readAt(this.dataset, offset, length)
+  }
+
+  /**
+   * Writes bytes (at most 256 MiB) at an offset. They are on disk after some seconds, a {@link flush}, or a snapshot.
+   * @throws ZfsError `INVALID_ARGUMENT` outside of the volume, `READ_ONLY`, `NO_SPACE`; NotSupportedError `NOT_SUPPORTED`
+   */
+  async write(offset: Offset, bytes: Uint8Array): Promise<void> {
+    await writeAt(this.dataset, offset, bytes)
+  }
+
+  /** Frees a range, which then reads as zeros. Errors as of {@link write}. */
+  async discard(offset: Offset, length: Offset): Promise<void> {
+    await discardAt(this.dataset, offset, length)
+  }
+
+  /** Resolves when everything written before is on disk. */
+  async flush(): Promise<void> {
+    await flush(this.dataset)
+  }
+
+  /** The volume's bytes, or a range of them, as a stream; it fails as {@link read} does. */
+  readable(range?: ReadableRange): Readable {
+    return readable(this.dataset, range)
+  }
+
+  /** Writes what it is given from `start` on, and flushes at its end; it fails as {@link write} does. */
+  writable(options?: { start?: Offset }): Writable {
+    return writable(this.dataset, options)
+  }
 }
 
 export interface CreateVolumeOptions {
+  /** Makes a block volume of so many bytes, without reserving them, in place of a filesystem. A multiple of its block size. */
+  size?: number | bigint
   /** Native or user properties (zfsprops(7)), such as `{ recordsize: '16K' }`. */
   properties?: Record<string, string | bigint | number>
 }
 
 /**
- * Creates a filesystem volume below the root and mounts it.
- * @throws ZfsError `EXISTS` where there is such a dataset already
+ * Creates a volume below the root: a filesystem, which is mounted, or with `size` a block volume.
+ * @throws ZfsError `EXISTS` where there is such a dataset already; NotSupportedError for a filesystem on an embedded host
  */
 export async function createVolume(root: string, name: string, options: CreateVolumeOptions = {}): Promise<Volume> {
   checkVolumeName(name)
+  const { size, properties = {} } = options
   const dataset = `${root}/${name}`
+  if (size === undefined && isEmbedded()) {
+    throw new NotSupportedError(`${dataset} can't be mounted: the embedded OpenZFS has block volumes only`, {
+      dataset,
+      next: 'Give it a size: createVolume(name, { size }). Filesystems can be received, kept and sent on.',
+    })
+  }
+  if (size !== undefined && !isSize(size)) throw new ArgumentError(`size must be a number of bytes; it is ${size}`)
   await ensureParents(dataset, root)
-  await create(dataset, { properties: options.properties ?? {} })
-  await mount(dataset)
+  if (size === undefined) {
+    await create(dataset, { properties })
+    await mount(dataset)
+  } else {
+    await create(dataset, { type: 'volume', properties: { ...properties, volsize: BigInt(size) } })
+  }
   return openVolume(root, name)
+}
+
+function isSize(size: number | bigint): boolean {
+  return typeof size === 'bigint' ? size > 0n : Number.isSafeInteger(size) && size > 0
 }
 
 /**
