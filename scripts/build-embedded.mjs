@@ -238,6 +238,8 @@ function copyLibraries({ version, prefix }) {
 async function build(packages) {
   const { version, prefix } = packages
   const objects = join(dirname(output), `.${basename(output)}-${process.pid}`)
+  // Two builds at once must not take each other's result away.
+  const fresh = `${output}.${process.pid}`
   mkdirSync(objects, { recursive: true })
   const copies = copyLibraries(packages)
   const [major, minor] = version.split('.').map(Number)
@@ -255,7 +257,7 @@ async function build(packages) {
       files.map((name) => compile([...flags, '-c', join(sources, name), '-o', join(objects, `${name}.o`)])),
     )
     await compile([
-      ...['-shared', '-o', `${output}.new`, ...files.map((name) => join(objects, `${name}.o`)), ...copies, '-lpthread'],
+      ...['-shared', '-o', fresh, ...files.map((name) => join(objects, `${name}.o`)), ...copies, '-lpthread'],
       // Its threads never end, so its code must stay; and what libzpool itself needs is also found beside it.
       ...[
         '-Wl,-z,nodelete',
@@ -267,12 +269,14 @@ async function build(packages) {
   } finally {
     rmSync(objects, { recursive: true })
   }
-  const missing = run('ldd', [`${output}.new`]).match(/^\s*\S+(?= => not found)/gm)
-  if (missing)
+  const missing = run('ldd', [fresh]).match(/^\s*\S+(?= => not found)/gm)
+  if (missing) {
+    rmSync(fresh)
     throw new Unavailable(
       `libraries are missing: ${missing.map((each) => each.trim()).join(', ')}; apt install libtirpc3 libblkid1 libudev1`,
     )
-  renameSync(`${output}.new`, output)
+  }
+  renameSync(fresh, output)
   writeFileSync(stamp, inputs())
   console.error(`The embedded engine: ${basename(output)}, OpenZFS ${version}`)
 }

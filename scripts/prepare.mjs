@@ -23,7 +23,13 @@ if (profiles.length > 0) run('The lab kernels', process.execPath, ['build/test/l
 
 function installSystemPackages() {
   const lists = JSON.parse(readFileSync(join(root, 'test/lab/system-packages.json'), 'utf8'))
-  const wanted = ['g++', 'make', 'python3', ...(profiles.length > 0 ? [...lists.lab, ...lists.run] : [])]
+  const wanted = [
+    'g++',
+    'make',
+    'python3',
+    ...lists.embedded,
+    ...(profiles.length > 0 ? [...lists.lab, ...lists.run] : []),
+  ]
   const missing = [...new Set(wanted)].filter((name) => !isInstalled(name))
   if (missing.length === 0) return
   const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing]
