@@ -58,6 +58,7 @@ export class Host implements AsyncDisposable {
   readonly #claims = new Claims()
   readonly #servers = new Set<Server>()
   readonly #peers = new Set<Peer>()
+  #closed = false
 
   /** @internal */
   constructor(
@@ -67,7 +68,7 @@ export class Host implements AsyncDisposable {
     /** OpenZFS version of the loaded kernel module. */
     readonly zfsVersion: string,
     private readonly logger: Logger,
-    private closePool: () => Promise<void>,
+    private readonly closePool: () => Promise<void>,
   ) {}
 
   /** The name in this host's certificate. */
@@ -138,9 +139,9 @@ export class Host implements AsyncDisposable {
     const peers = [...this.#peers].map((peer) => peer.close())
     await Promise.all([...servers, ...peers])
     await this.#claims.settled()
-    const { closePool } = this
-    this.closePool = async () => undefined
-    await closePool()
+    if (this.#closed) return
+    await this.closePool()
+    this.#closed = true
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
