@@ -108,9 +108,9 @@ function fromCache() {
   return version && { version, prefix: join(cache, version) }
 }
 
-/** An apt of our own: the machine's stays as it is, and no root is needed. */
+/** An apt of our own: the machine's stays as it is, no root is needed, and another build's apt is not in its way. */
 function privateApt() {
-  const directory = join(cache, 'apt')
+  const directory = join(cache, `apt-${process.pid}`)
   for (const part of ['lists/partial', 'archives/partial']) mkdirSync(join(directory, part), { recursive: true })
   const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
   const codename = /^VERSION_CODENAME=(\w+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1]
@@ -173,13 +173,21 @@ function packageNames(offer, env) {
 function download() {
   const { directory, env } = privateApt()
   console.error('The embedded engine: fetching libzpool and its headers')
+  try {
+    return fetchWith(env, directory)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+function fetchWith(env, directory) {
   run('apt-get', ['update', '-qq'], env)
   const [offer] = offers(env)
   if (offer === undefined)
     throw new Unavailable(`there is no libzpool ${wanted || 'of 2.1 or newer'} among the packages`)
   const version = release(offer.version)
-  const packages = join(directory, `packages-${process.pid}`)
-  const unpacked = join(directory, `unpacked-${process.pid}`)
+  const packages = join(directory, 'packages')
+  const unpacked = join(directory, 'unpacked')
   mkdirSync(packages, { recursive: true })
   const done = spawnSync('apt-get', ['download', '-qq', ...packageNames(offer, env)], {
     cwd: packages,
@@ -188,7 +196,6 @@ function download() {
   })
   if (done.status !== 0) throw new Unavailable(`apt-get download: ${done.stderr}`)
   for (const file of readdirSync(packages)) run('dpkg-deb', ['-x', join(packages, file), unpacked])
-  rmSync(packages, { recursive: true })
   keep(unpacked, join(cache, version))
   return { version, prefix: join(cache, version) }
 }
