@@ -11,7 +11,6 @@ interface Row {
   bytes: bigint
   seconds: number
   guid: string
-  files: number
 }
 
 const mebibyte = 1024 * 1024
@@ -37,12 +36,10 @@ async function runAlpha(pair: Pair): Promise<Row[]> {
   const program = pair.alpha.spawn(['node', join(__dirname, 'alpha.js'), pair.alpha.pool])
   const errors = text(program.stderr)
   const rows: Row[] = []
-  let files = 0
   let view = progressView('alpha → beta')
   for await (const line of lines(program)) {
     const event = JSON.parse(line) as DemoEvent
     if (event.event === 'filled') {
-      files = event.files
       say(
         `${event.files.toLocaleString('en')} files, ${(event.bytes / mebibyte).toFixed(0)} MiB. Pushing them over mutual TLS`,
       )
@@ -54,7 +51,7 @@ async function runAlpha(pair: Pair): Promise<Row[]> {
       view.update({ bytes: BigInt(event.bytes), total: BigInt(event.total), bytesPerSecond, secondsLeft })
     } else {
       view.end()
-      rows.push({ ...event, bytes: BigInt(event.bytes), seconds: event.milliseconds / 1000, files })
+      rows.push({ ...event, bytes: BigInt(event.bytes), seconds: event.milliseconds / 1000 })
     }
   }
   const { status, signal } = await program.exit

@@ -83,7 +83,18 @@ export class Cluster extends Pair {
 
   /** The snapshots of a host's volumes, by name below its root, with GUID, oldest first. */
   async snapshots(host: Host): Promise<string[]> {
-    const { stdout } = await host.run(['zfs', 'list', '-Hp', '-t', 'snapshot', '-o', 'name,guid', '-s', 'createtxg'])
+    const { stdout } = await host.run([
+      'zfs',
+      'list',
+      '-Hpr',
+      '-t',
+      'snapshot',
+      '-o',
+      'name,guid',
+      '-s',
+      'createtxg',
+      host.pool,
+    ])
     return nonEmpty(stdout).map((line) => line.slice(root(host).length + 1))
   }
 
