@@ -7,24 +7,12 @@
 #include <memory>
 
 #include "arguments.h"
+#include "ioctl_numbers.h"
 #include "operations.h"
 
 namespace flocker {
 
 namespace {
-
-// Numbers of /dev/zfs ioctls, from OpenZFS's include/sys/fs/zfs.h; the same in 2.1 to 2.4.
-enum : int {
-  kPoolConfigs = 0x5a04,
-  kPoolStats = 0x5a05,
-  kObjsetStats = 0x5a12,
-  kObjsetZplProps = 0x5a13,
-  kDatasetListNext = 0x5a14,
-  kSnapshotListNext = 0x5a15,
-  kSetProp = 0x5a16,
-  kInheritProp = 0x5a2b,
-  kObjsetReceivedProps = 0x5a33,
-};
 
 constexpr size_t kFirstListSize = 64 * 1024;
 constexpr size_t kBatchSize = 1024 * 1024;

@@ -59,6 +59,7 @@ function inputs() {
   for (const file of readdirSync(sources, { recursive: true }).sort()) {
     if (/\.[ch]$/.test(file)) hash.update(file).update(readFileSync(join(sources, file)))
   }
+  hash.update(readFileSync(join(root, 'native/ioctl_numbers.h')))
   return hash.digest('hex')
 }
 

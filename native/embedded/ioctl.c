@@ -1,18 +1,6 @@
 /* The ioctls of /dev/zfs that libzfs_core has no function for. */
+#include "../ioctl_numbers.h"
 #include "engine.h"
-
-/* From include/sys/fs/zfs.h; the same in 2.1 to 2.4. */
-enum {
-  kPoolConfigs = 0x5a04,
-  kPoolStats = 0x5a05,
-  kObjsetStats = 0x5a12,
-  kObjsetZplProps = 0x5a13,
-  kDatasetListNext = 0x5a14,
-  kSnapshotListNext = 0x5a15,
-  kSetProp = 0x5a16,
-  kInheritProp = 0x5a2b,
-  kObjsetReceivedProps = 0x5a33,
-};
 
 static int GetList(uint64_t address, uint64_t size, nvlist_t **list) {
   if (size == 0) return EINVAL;

@@ -5,8 +5,8 @@ import { pino } from 'pino'
 import { z } from 'zod'
 import { ArgumentError } from '../errors.js'
 import { defaultPort, openHost } from '../host.js'
-import type { Rule } from '../transport/index.js'
-import { type HostFlags, hostOptions, parsePort } from './options.js'
+import { type Rule, VERBS } from '../transport/index.js'
+import { type HostFlags, hostOptions, parsePort, withHostFlags } from './options.js'
 
 interface AgentFlags extends HostFlags {
   port: number
@@ -17,22 +17,15 @@ interface AgentFlags extends HostFlags {
 const rulesFile = z.array(
   z.strictObject({
     peer: z.string(),
-    verbs: z.array(z.enum(['inspect', 'receive', 'send'])),
+    verbs: z.array(z.enum(VERBS)),
     datasets: z.array(z.string()),
   }),
 )
 
 /** `flocker-zfs agent`: serves peers until SIGINT or SIGTERM, logging JSON lines to standard output. */
 export function agentCommand(): Command {
-  return new Command('agent')
+  return withHostFlags(new Command('agent'))
     .description('Serve other hosts: receive the volumes they push')
-    .option('--pool <name>', 'pool whose volumes to serve, below POOL/flocker')
-    .option('--root <dataset>', 'dataset below which volumes live, in place of --pool')
-    .option(
-      '--embedded <directory>',
-      'use a pool in a file in that directory (default pool: embedded), without a kernel module',
-    )
-    .requiredOption('--credentials <directory>', 'directory with ca.pem, host.pem and host.key')
     .requiredOption(
       '--authorize <file>',
       'JSON: [{ "peer": NAME, "verbs": ["inspect", "receive"], "datasets": ["POOL/flocker/**"] }]',

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 
 /** The options by which every command finds its host. */
 export interface HostFlags {
@@ -6,6 +6,18 @@ export interface HostFlags {
   pool?: string
   root?: string
   credentials: string
+}
+
+/** Gives a command those options. */
+export function withHostFlags(command: Command): Command {
+  return command
+    .option('--pool <name>', 'pool in which volumes live, below POOL/flocker')
+    .option('--root <dataset>', 'dataset below which volumes live, in place of --pool')
+    .option(
+      '--embedded <directory>',
+      'use a pool in a file in that directory (default pool: embedded), without a kernel module',
+    )
+    .requiredOption('--credentials <directory>', 'directory with ca.pem, host.pem and host.key')
 }
 
 /** `--embedded`, `--pool` and `--root`, as `openHost` wants them. */

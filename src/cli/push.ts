@@ -3,7 +3,7 @@ import { pino } from 'pino'
 import { openHost } from '../host.js'
 import { type PushResult, pushVolume } from '../replication/index.js'
 import { progressView } from './bar.js'
-import { type HostFlags, hostOptions } from './options.js'
+import { type HostFlags, hostOptions, withHostFlags } from './options.js'
 
 interface PushFlags extends HostFlags {
   snapshot?: string
@@ -12,17 +12,10 @@ interface PushFlags extends HostFlags {
 
 /** `flocker-zfs push VOLUME HOST`: one push, its progress on standard error, its result on standard output. */
 export function pushCommand(): Command {
-  return new Command('push')
+  return withHostFlags(new Command('push'))
     .description('Bring the present state of a volume to another host')
     .argument('<volume>', 'name of the volume, below the root')
     .argument('<host>', 'the peer: HOST or HOST:PORT')
-    .option('--pool <name>', 'pool in which the volume lives, below POOL/flocker')
-    .option('--root <dataset>', 'dataset below which volumes live, in place of --pool')
-    .option(
-      '--embedded <directory>',
-      'use a pool in a file in that directory (default pool: embedded), without a kernel module',
-    )
-    .requiredOption('--credentials <directory>', 'directory with ca.pem, host.pem and host.key')
     .option('--snapshot <name>', 'push this snapshot instead of taking one')
     .option('--json', 'print the result as JSON')
     .action(push)

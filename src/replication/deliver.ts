@@ -142,17 +142,17 @@ async function sendOver(
 
 /**
  * Waits for both ends. The receiver's own word for what went wrong is better than what the sender sees of it, a stream that
- * stopped; so where the data path fails, the outcome gets a moment to say why.
+ * stopped; so where the data path fails, the outcome is awaited: it says why.
  */
 async function bothEnds(
   sending: Promise<bigint>,
   outcome: Promise<Outcome>,
-  stop: (error: unknown) => void,
+  stop: () => void,
 ): Promise<{ bytes: bigint; outcome: Outcome }> {
   const [sent, received] = await Promise.all([
     settle(sending),
     settle(outcome).then((result) => {
-      if (!result.ok) stop(result.error)
+      if (!result.ok) stop()
       return result
     }),
   ])

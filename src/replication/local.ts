@@ -17,11 +17,16 @@ export async function readInventory(dataset: string): Promise<LocalInventory | u
     const pendingFor = properties[pendingProperty]?.value
     snapshots.push({ name: shortName(name), guid, createtxg, pendingFor: pendingFor?.toString() })
   }
+  return { dataset, snapshots, bookmarks: await readBookmarks(dataset) }
+}
+
+/** Reads a dataset's bookmarks alone: their number stays small where snapshots' does not. */
+export async function readBookmarks(dataset: string): Promise<BookmarkPoint[]> {
   const bookmarks: BookmarkPoint[] = []
   for await (const { name, guid, createtxg } of listBookmarks(dataset)) {
     bookmarks.push({ name: shortName(name), guid, createtxg })
   }
-  return { dataset, snapshots, bookmarks }
+  return bookmarks
 }
 
 function shortName(name: string): string {

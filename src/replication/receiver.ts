@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 import { getProperties } from '../datasets/index.js'
 import { DivergedError, FlockerError, ReplicationError, ZfsError } from '../errors.js'
-import { type BeginRecord, parseBeginRecord, receive, version } from '../lzc/index.js'
+import { type BeginRecord, exists, parseBeginRecord, receive, version } from '../lzc/index.js'
 import { authorize, type Handler, handle, type RequestContext, type Rule } from '../transport/index.js'
 import type { Claims } from './claims.js'
 import { newestFirst } from './inventory.js'
@@ -135,7 +135,7 @@ async function checkDestination(dataset: string, begin: BeginRecord): Promise<vo
 }
 
 async function checkSpace(dataset: string, estimate: bigint): Promise<void> {
-  const existing = (await readInventory(dataset)) === undefined ? dataset.slice(0, dataset.lastIndexOf('/')) : dataset
+  const existing = (await exists(dataset)) ? dataset : dataset.slice(0, dataset.lastIndexOf('/'))
   const available = (await getProperties(existing)).available?.value
   if (typeof available !== 'bigint')
     throw new FlockerError('INTERNAL', `${existing} reports no space`, { dataset: existing })

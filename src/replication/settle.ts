@@ -1,6 +1,6 @@
 import { inheritProperty } from '../datasets/index.js'
 import { bookmark, destroyBookmarks, destroySnapshots, getHolds } from '../lzc/index.js'
-import { type LocalInventory, readInventory } from './local.js'
+import { type LocalInventory, readBookmarks } from './local.js'
 import { cursorName, isCursorOf, pendingProperty } from './names.js'
 import { judgePending } from './pending.js'
 
@@ -38,8 +38,7 @@ export async function settleEarlier(
 /** Makes the cursor: a bookmark costs next to nothing and stays a usable base when the snapshot itself is gone. */
 export async function rememberPoint(dataset: string, peer: string, point: Point): Promise<void> {
   const name = cursorName(peer, point.guid)
-  const inventory = await readInventory(dataset)
-  if (inventory?.bookmarks.some((existing) => existing.name === name)) return
+  if ((await readBookmarks(dataset)).some((existing) => existing.name === name)) return
   await bookmark({ [`${dataset}#${name}`]: `${dataset}@${point.name}` })
 }
 
@@ -47,8 +46,7 @@ export async function rememberPoint(dataset: string, peer: string, point: Point)
 export async function confirmDelivery(dataset: string, peer: string, point: Point, ours: boolean): Promise<void> {
   await rememberPoint(dataset, peer, point)
   if (ours) await inheritProperty(`${dataset}@${point.name}`, pendingProperty)
-  const inventory = await readInventory(dataset)
-  const replaced = (inventory?.bookmarks ?? [])
+  const replaced = (await readBookmarks(dataset))
     .filter(({ name, guid }) => isCursorOf(peer, name) && guid !== point.guid)
     .map(({ name }) => `${dataset}#${name}`)
   if (replaced.length > 0) await destroyBookmarks(replaced)

@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import type { Profile } from './build/index.js'
 import { type HostPlan, hostsFile, keptDirectories, type Machine } from './machine.js'
+
+const SHARED_MEMORY = '/dev/shm'
 
 const FIRST_HOST_ID = 0x1ab00000
 
@@ -34,9 +37,8 @@ export class UmlMachine implements Machine {
 
   /** The guest's memory is a file in TMPDIR that User-Mode Linux unlinks at once; it fills only as the guest uses it. */
   async environment(): Promise<Record<string, string>> {
-    const shm = await statfs('/dev/shm').catch(() => undefined)
-    const hasRoom = shm !== undefined && shm.bavail * shm.bsize >= this.plan.memoryBytes
-    return { TMPDIR: hasRoom ? '/dev/shm' : this.plan.directory }
+    const hasRoom = (await roomIn(SHARED_MEMORY)) >= this.plan.memoryBytes
+    return { TMPDIR: hasRoom ? SHARED_MEMORY : this.plan.directory }
   }
 
   configuration(): string[] {
@@ -62,4 +64,11 @@ export class UmlMachine implements Machine {
 
 function addressOf(number: number): string {
   return `10.77.0.${number}`
+}
+
+/** Bytes free in a directory; none where there is no such directory. */
+async function roomIn(directory: string): Promise<number> {
+  if (!existsSync(directory)) return 0
+  const { bavail, bsize } = await statfs(directory)
+  return bavail * bsize
 }

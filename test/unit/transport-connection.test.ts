@@ -103,7 +103,7 @@ test(
       if (how === 'zfs')
         throw new ZfsError('BUSY', 'dataset is busy', { errno: 16, dataset: 'tank/a', next: 'Unmount it.' })
       if (how === 'diverged') throw new DivergedError('nothing in common')
-      throw new Error('secret /root/path')
+      throw new Error('secret /etc/path')
     })
     const server = await scope.listen(await cluster.host('beta'), { handlers: [handler], logger })
     const connection = await scope.connect(await cluster.host('alpha'), server.port)
@@ -116,7 +116,7 @@ test(
     assert.is(internal.code, 'INTERNAL')
     assert.not.match(internal.message, /secret|path/)
     const reference = /reference ([0-9a-f]+)/.exec(internal.message)?.[1]
-    assert.ok(lines.some((line) => line.includes(`${reference}`) && line.includes('secret /root/path')))
+    assert.ok(lines.some((line) => line.includes(`${reference}`) && line.includes('secret /etc/path')))
   }),
 )
 

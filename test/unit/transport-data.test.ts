@@ -33,13 +33,19 @@ interface Pair {
   channels(): Promise<{ near: DataChannel; far: DataChannel }>
 }
 
-async function pair(scope: Scope, through?: (port: number) => Promise<number>): Promise<Pair> {
+/** A handler that offers data connections, and what it has offered. */
+function offering(): { offers: DataOffer[]; handler: Handler } {
   const offers: DataOffer[] = []
   const handler: Handler = handle(offerData, (_, context) => {
     const offer = context.offerData()
     offers.push(offer)
     return { ticket: offer.ticket }
   })
+  return { offers, handler }
+}
+
+async function pair(scope: Scope, through?: (port: number) => Promise<number>): Promise<Pair> {
+  const { offers, handler } = offering()
   const server = await scope.listen(await cluster.host('beta'), {
     handlers: [handler],
     limits: { ticketMilliseconds: 400 },
@@ -277,12 +283,7 @@ test(
   'a slow source is not a dead peer',
   scoped(async (scope) => {
     const heartbeat = { intervalMilliseconds: 50, timeoutMilliseconds: 200 }
-    const offers: DataOffer[] = []
-    const handler = handle(offerData, (_, context) => {
-      const offer = context.offerData()
-      offers.push(offer)
-      return { ticket: offer.ticket }
-    })
+    const { offers, handler } = offering()
     const server = await scope.listen(await cluster.host('beta'), { handlers: [handler], heartbeat })
     const connection = await scope.connect(await cluster.host('alpha'), server.port, { heartbeat })
     const near = await connection.openData((await connection.request(offerData, {})).ticket)
@@ -300,12 +301,7 @@ test(
   'a silent link: the control connection falls and takes its data channels along',
   scoped(async (scope) => {
     const heartbeat = { intervalMilliseconds: 100, timeoutMilliseconds: 400 }
-    const offers: DataOffer[] = []
-    const handler = handle(offerData, (_, context) => {
-      const offer = context.offerData()
-      offers.push(offer)
-      return { ticket: offer.ticket }
-    })
+    const { offers, handler } = offering()
     const server = await scope.listen(await cluster.host('beta'), { handlers: [handler], heartbeat })
     const link = await FaultyLink.open(scope, server.port)
     const connection = await scope.connect(await cluster.host('alpha'), link.port, { heartbeat })
