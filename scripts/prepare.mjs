@@ -44,6 +44,7 @@ function installSystemPackages() {
 }
 
 function isInstalled(name) {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is dpkg-query's own format
   const query = spawnSync('dpkg-query', ['-W', '-f=${Status}', name], { encoding: 'utf8' })
   if (query.error) fail(`dpkg-query: ${query.error.message}. Debian 12 or newer is needed to build from source.`)
   return query.stdout.endsWith(' installed')

@@ -77,7 +77,6 @@ export class StreamError extends FlockerError {}
 
 /**
  * The way between two hosts failed: `PEER_UNREACHABLE` (no connection could be made), `PEER_LOST` (an established one went
- * The way between two hosts failed: `PEER_UNREACHABLE` (no connection could be made), `PEER_LOST` (an established one went
  * silent or was closed), `GARBLED` (bytes were changed on the way, and TLS noticed), `TLS_FAILED` (a certificate was refused, by
  * either end), `PROTOCOL` (the peer said something that is not in the protocol), `VERSION` (no protocol version in common),
  * `PEER_BUSY` (the peer has as many requests or data connections of ours in work as it allows).

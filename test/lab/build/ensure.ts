@@ -134,7 +134,9 @@ async function download(work: string, recipe: Recipe, cached: cache.Cached, step
     step,
   )
   const available = await apt.versions(pins.map((pin) => pin.package))
-  const chosen = choose(pins, available, process.env[UNPIN_VARIABLE] === '1')
+  const chosen = choose(pins, available, process.env[UNPIN_VARIABLE] === '1', (pin, version) => {
+    console.error(`${pin.package} ${pin.version} is gone from ${pin.suite}; taking ${version}`)
+  })
   const get = async (wanted: Chosen[], directory: string) =>
     wanted.length === 0 ? [] : apt.download(wanted, join(work, directory))
   return {

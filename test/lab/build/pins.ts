@@ -60,25 +60,34 @@ export async function readRecipe(name: 'newest' | 'oldest'): Promise<Recipe> {
 }
 
 /**
- * Settles a version for every pin.
+ * Settles a version for every pin. A suite forgets a version when it gets the next one, and a clone must build after that
+ * too: where the pinned version is gone, the one that its suite holds now takes its place, and `onReplaced` is told.
+ *
  * @param unpin take what the suite holds now instead of the pinned version
  * @throws LabError `PIN_GONE`, naming every pin that can't be had, what there is instead, and what to edit
  */
-export function choose(pins: readonly Pin[], available: readonly Available[], unpin: boolean): Chosen[] {
+export function choose(
+  pins: readonly Pin[],
+  available: readonly Available[],
+  unpin: boolean,
+  onReplaced: (pin: Pin, version: string) => void = () => undefined,
+): Chosen[] {
   const gone: string[] = []
   const chosen = pins.flatMap((pin) => {
     const versions = available.filter((entry) => entry.package === pin.package)
-    const inSuite = versions.filter((entry) => entry.suite === pin.suite)
-    const wanted = unpin || pin.version === undefined ? inSuite[0] : versions.find((v) => v.version === pin.version)
-    if (wanted !== undefined) return [{ package: pin.package, version: wanted.version }]
+    const inSuite = versions.find((entry) => entry.suite === pin.suite)
+    const pinned = unpin ? undefined : versions.find((entry) => entry.version === pin.version)
+    const wanted = pinned ?? inSuite
+    if (wanted !== undefined) {
+      if (!unpin && pin.version !== undefined && pinned === undefined) onReplaced(pin, wanted.version)
+      return [{ package: pin.package, version: wanted.version }]
+    }
     const kin = available.filter((entry) => stem(entry.package) === stem(pin.package))
     gone.push(`${pin.package} ${pin.version ?? `of ${pin.suite}`} is gone; ${describe(versions, kin)}`)
     return []
   })
   if (gone.length === 0) return chosen
-  const next =
-    'Set the versions (or the package names) in test/lab/profiles/pins.json to what there is now, ' +
-    `or build this once with what there is: ${UNPIN_VARIABLE}=1`
+  const next = 'Set the packages in test/lab/profiles/pins.json to what there is now.'
   throw new LabError('PIN_GONE', `the archive no longer has what the lab is built from:\n  ${gone.join('\n  ')}`, {
     next,
   })
