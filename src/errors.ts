@@ -72,8 +72,19 @@ export class NotSupportedError extends FlockerError {
 /** ZFS refused an operation. `code` names the reason (`NOT_FOUND`, `EXISTS`, `BUSY`, `NO_SPACE`, ...); see src/lzc/errors.ts. */
 export class ZfsError extends FlockerError {}
 
-/** A send stream is not what it should be: `STREAM_INVALID`, `STREAM_TRUNCATED`, `STREAM_CORRUPT`, `STREAM_UNEXPECTED`. */
-export class StreamError extends FlockerError {}
+/**
+ * A send stream or a resume token is not what it should be: `STREAM_INVALID`, `STREAM_TRUNCATED`, `STREAM_CORRUPT`,
+ * `STREAM_UNEXPECTED`, `TOKEN_INVALID`.
+ */
+export class StreamError extends FlockerError {
+  /** Where in the stream it was found, in bytes from the stream's start, by who has read it from there. */
+  declare readonly offset?: bigint
+
+  constructor(code: string, message: string, details: ErrorDetails & { offset?: bigint | undefined } = {}) {
+    super(code, message, details)
+    if (details.offset !== undefined) Object.defineProperty(this, 'offset', { value: details.offset, enumerable: true })
+  }
+}
 
 /**
  * The way between two hosts failed: `PEER_UNREACHABLE` (no connection could be made), `PEER_LOST` (an established one went

@@ -23,6 +23,13 @@ export {
   pushVolume,
 } from './replication/index.js'
 export {
+  decodeResumeToken,
+  inspectStream,
+  type ResumeToken,
+  type StreamSummary,
+  verifyStream,
+} from './stream/index.js'
+export {
   type Credentials,
   createCa,
   createHostCertificate,

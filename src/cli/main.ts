@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { FlockerError } from '../errors.js'
 import { agentCommand } from './agent.js'
 import { certsCommand } from './certs.js'
+import { inspectCommand } from './inspect.js'
 import { pushCommand } from './push.js'
 
 /** Exit status: 0 done, 1 failed, 2 misused. */
@@ -12,6 +13,7 @@ async function main(): Promise<void> {
     .addCommand(certsCommand())
     .addCommand(agentCommand())
     .addCommand(pushCommand())
+    .addCommand(inspectCommand())
   program.exitOverride()
   for (const command of program.commands) overrideExit(command)
   try {

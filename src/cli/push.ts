@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { openHost } from '../host.js'
 import { type PushResult, pushVolume } from '../replication/index.js'
 import { progressView } from './bar.js'
+import { bigintAsText } from './json.js'
 import { type HostFlags, hostOptions, withHostFlags } from './options.js'
 
 interface PushFlags extends HostFlags {
@@ -43,10 +44,6 @@ async function push(name: string, address: string, flags: PushFlags): Promise<vo
     view.end()
     process.off('SIGINT', stop).off('SIGTERM', stop)
   }
-}
-
-function bigintAsText(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value
 }
 
 function describe({ kind, snapshot, guid, bytes, milliseconds }: PushResult, peer: string): string {
