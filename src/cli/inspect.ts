@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { Command } from 'commander'
@@ -26,7 +25,7 @@ async function inspect(file: string, { json = false, records = false }: InspectF
   const stop = (): void => interrupt.abort(new DOMException('interrupted', 'AbortError'))
   process.once('SIGINT', stop).once('SIGTERM', stop)
   // A reader that has seen enough, such as head, ends the listing.
-  process.stdout.once('error', stop)
+  process.stdout.on('error', stop)
   try {
     const show = json ? recordAsJson : describeRecord
     const summary = await inspectStream(await source(file), {
@@ -45,12 +44,14 @@ async function source(file: string): Promise<Readable> {
       throw new ArgumentError('A send stream is not read from a terminal: give a file, or a pipe')
     return process.stdin
   }
-  try {
-    const handle = await open(file)
-    return createReadStream(file, { fd: handle, highWaterMark: 1024 * 1024 })
-  } catch (cause) {
-    throw new ArgumentError(`${file} can't be read: ${(cause as Error).message}`, { cause })
+  const handle = await open(file).catch((cause: Error) => {
+    throw new ArgumentError(`${file} can't be read: ${cause.message}`, { cause })
+  })
+  if ((await handle.stat()).isDirectory()) {
+    await handle.close()
+    throw new ArgumentError(`${file} is a directory; a send stream is a file`)
   }
+  return handle.createReadStream({ highWaterMark: 1024 * 1024 })
 }
 
 const recordAsJson = (record: StreamRecord): string => JSON.stringify(record, bigintAsText)

@@ -209,6 +209,13 @@ test('of a compound stream of any length a thousand names are kept', () => {
   assert.is(records.END.count, 3002)
 })
 
+test('a name may be so long that it reaches where other records have their checksum', () => {
+  const toname = `tank/${'n'.repeat(248)}@1`
+  for (const little of [true, false]) {
+    assert.is(parse(makeStream([begin({ toname }), freeObjects(), end()], little)).streams[0]?.toname, toname)
+  }
+})
+
 test('listed records say where and what they are', () => {
   const records: StreamRecord[] = []
   const parser = new StreamParser({ onRecord: (record) => void records.push(record) })
