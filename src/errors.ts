@@ -72,7 +72,7 @@ export class NotSupportedError extends FlockerError {
 /** ZFS refused an operation. `code` names the reason (`NOT_FOUND`, `EXISTS`, `BUSY`, `NO_SPACE`, ...); see src/lzc/errors.ts. */
 export class ZfsError extends FlockerError {}
 
-/** A send stream is not what it should be: `STREAM_INVALID`, `STREAM_TRUNCATED`, `STREAM_CORRUPT`, `STREAM_UNEXPECTED`. */
+/** A send stream is not what it should be: `STREAM_INVALID`, `STREAM_TRUNCATED`, `STREAM_CORRUPT`, `STREAM_UNEXPECTED`; or a resume token isn't: `TOKEN_INVALID`. */
 export class StreamError extends FlockerError {}
 
 /**
@@ -90,7 +90,7 @@ export class NotAuthorizedError extends FlockerError {
   }
 }
 
-/** Replication can't go on as asked: `RECEIVER_BUSY`, `GUID_MISMATCH`, `REPLICA_MODIFIED`. */
+/** Replication can't go on as asked: `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`, `PARTIAL_STALE`, `PARTIAL_CHANGED`. */
 export class ReplicationError extends FlockerError {}
 
 /** Both sides have data and nothing in common to send from. Code `DIVERGED`. Nothing was touched. */

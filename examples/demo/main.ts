@@ -48,7 +48,7 @@ async function runAlpha(pair: Pair): Promise<Row[]> {
       view = progressView('alpha → beta')
     } else if (event.event === 'progress') {
       const { bytesPerSecond, secondsLeft } = event
-      view.update({ bytes: BigInt(event.bytes), total: BigInt(event.total), bytesPerSecond, secondsLeft })
+      view.update({ snapshot: '', bytes: BigInt(event.bytes), total: BigInt(event.total), bytesPerSecond, secondsLeft })
     } else {
       view.end()
       rows.push({ ...event, bytes: BigInt(event.bytes), seconds: event.milliseconds / 1000 })
