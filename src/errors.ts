@@ -101,7 +101,7 @@ export class NotAuthorizedError extends FlockerError {
   }
 }
 
-/** Replication can't go on as asked: `RECEIVER_BUSY`, `GUID_MISMATCH`, `REPLICA_MODIFIED`. */
+/** Replication can't go on as asked: `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`, `PARTIAL_STALE`, `PARTIAL_CHANGED`. */
 export class ReplicationError extends FlockerError {}
 
 /** Both sides have data and nothing in common to send from. Code `DIVERGED`. Nothing was touched. */

@@ -8,6 +8,7 @@ import { type HostFlags, hostOptions, withHostFlags } from './options.js'
 
 interface PushFlags extends HostFlags {
   snapshot?: string
+  discardPartial?: boolean
   json?: boolean
 }
 
@@ -18,6 +19,7 @@ export function pushCommand(): Command {
     .argument('<volume>', 'name of the volume, below the root')
     .argument('<host>', 'the peer: HOST or HOST:PORT')
     .option('--snapshot <name>', 'push this snapshot instead of taking one')
+    .option('--discard-partial', 'discard what an interrupted push has left there, in place of going on with it')
     .option('--json', 'print the result as JSON')
     .action(push)
 }
@@ -31,11 +33,15 @@ async function push(name: string, address: string, flags: PushFlags): Promise<vo
   const volume = await host.getVolume(name)
   await using peer = await host.connect(address, { signal: interrupt.signal })
   const view = progressView(name)
+  const stopped = (): void => console.error('Stopping. To go on from here later, run the same command again.')
+  interrupt.signal.addEventListener('abort', stopped, { once: true })
   try {
     const { snapshot } = flags
     const result = await pushVolume(volume, peer, {
       signal: interrupt.signal,
       onProgress: view.update,
+      partial: flags.discardPartial ? 'discard' : 'resume',
+      onAbort: 'keep',
       ...(snapshot === undefined ? {} : { snapshot }),
     })
     view.end()
@@ -46,6 +52,8 @@ async function push(name: string, address: string, flags: PushFlags): Promise<vo
   }
 }
 
-function describe({ kind, snapshot, guid, bytes, milliseconds }: PushResult, peer: string): string {
-  return `${snapshot} is on ${peer} (${kind}, ${bytes} bytes in ${(milliseconds / 1000).toFixed(1)} s, guid ${guid})`
+function describe({ kind, snapshot, guid, bytes, milliseconds, resumed }: PushResult, peer: string): string {
+  const kept = resumed === undefined ? '' : ` besides ${resumed.kept} that were there`
+  const how = `${kind}, ${bytes} bytes${kept} in ${(milliseconds / 1000).toFixed(1)} s`
+  return `${snapshot} is on ${peer} (${how}, guid ${guid})`
 }

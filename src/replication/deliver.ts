@@ -1,45 +1,27 @@
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
-import type { Logger } from 'pino'
-import { getProperties } from '../datasets/index.js'
 import { FlockerError, ReplicationError, StreamError, TransportError } from '../errors.js'
-import { beginRecordBytes, destroySnapshots, hold, send, sendSpace } from '../lzc/index.js'
+import { beginRecordBytes, hold, send, sendSpace } from '../lzc/index.js'
+import { afterFailure, type Reached } from './failure.js'
 import { receiveVolume } from './messages.js'
 import { holdTag } from './names.js'
 import type { Peer } from './peer.js'
-import type { IncrementalBase } from './plan.js'
 import { ProgressMeter } from './progress.js'
-import type { PushOptions, PushSource, Target } from './push.js'
-import { confirmDelivery, rememberPoint } from './settle.js'
+import type { Delivery } from './push.js'
+import { sendFlags } from './send-flags.js'
+import { confirmDelivery } from './settle.js'
 import { Watchdog } from './watchdog.js'
-
-export interface Delivery {
-  what: string
-  transfer: string
-  source: PushSource
-  peer: Peer
-  target: Target
-  base: IncrementalBase | undefined
-  options: PushOptions
-  logger: Logger
-}
 
 const defaultStallMilliseconds = 300_000
 
-/** How far it got decides what a failure must leave behind. */
-interface Reached {
-  /** All of the stream has been read, so the peer may have the snapshot even if it never said so. */
-  sent: boolean
-  /** The peer has said that it has the snapshot: whatever fails now, the snapshot stays. */
-  confirmed: boolean
-}
-
-/** Holds, sends, has it confirmed, moves the cursor; leaves nothing behind when it fails. Returns the bytes sent. */
+/** Holds, sends, has it confirmed, moves the cursor. Returns the bytes sent. */
 export async function deliver(delivery: Delivery): Promise<bigint> {
-  const { source, peer, target, base, options, transfer, what } = delivery
+  const { source, peer, target, base, options, transfer, what, logger } = delivery
   using watchdog = new Watchdog(what, options.signal, options.stallMilliseconds ?? defaultStallMilliseconds)
   const snapshot = `${source.dataset}@${target.name}`
-  const reached: Reached = { sent: false, confirmed: false }
+  const started = performance.now()
+  const reached: Reached = { welcomed: false, confirmed: false }
+  logger.info({ snapshot, guid: String(target.guid), base: base?.name }, 'stream begins')
   try {
     const held = base?.kind === 'snapshot' ? [snapshot, base.name] : [snapshot]
     const tag = holdTag(transfer)
@@ -49,43 +31,29 @@ export async function deliver(delivery: Delivery): Promise<bigint> {
       const bytes = await stream(delivery, snapshot, watchdog, reached)
       reached.confirmed = true
       await confirmDelivery(source.dataset, peer.identity, target, target.ours)
+      logger.info({ snapshot, bytes: String(bytes), milliseconds: performance.now() - started }, 'stream confirmed')
       return bytes
     } finally {
       await holds.release()
     }
   } catch (error) {
-    if (target.ours && !reached.confirmed) await withdraw(delivery, snapshot, reached)
+    await afterFailure(delivery, reached, error)
     throw error
   }
 }
 
-/**
- * Removes the snapshot of a push that failed. When the last acknowledgement may have been lost, a bookmark stays: if the peer
- * did receive the snapshot, the next push starts from it.
- */
-async function withdraw({ source, peer, target, logger }: Delivery, snapshot: string, reached: Reached): Promise<void> {
-  try {
-    if (reached.sent) await rememberPoint(source.dataset, peer.identity, target)
-    await destroySnapshots([snapshot])
-  } catch (error) {
-    logger.error({ err: error, snapshot }, 'the snapshot of a failed push could not be removed; the next push will')
-  }
-}
-
 async function stream(delivery: Delivery, snapshot: string, watchdog: Watchdog, reached: Reached): Promise<bigint> {
-  const { source, peer, base, options } = delivery
+  const { source, peer, base, options, resume } = delivery
   const { signal } = watchdog
-  const flags = await sendFlags(source.dataset)
+  const flags = resume?.flags ?? (await sendFlags(source.dataset))
   const from = base === undefined ? {} : { from: base.name }
-  const total = await sendSpace(snapshot, { ...from, flags })
-  const meter = new ProgressMeter(total, performance.now())
-  const outgoing = send(snapshot, { ...from, flags, signal })
+  const already = resume?.bytes ?? 0n
+  const total = atLeast(await sendSpace(snapshot, { ...from, flags }), already)
+  const meter = new ProgressMeter(snapshot, total, already, performance.now())
+  const outgoing = send(snapshot, { ...from, flags, ...(resume === undefined ? {} : { resume }), signal })
   try {
     const begin = await peekBegin(outgoing)
-    outgoing.once('end', () => {
-      reached.sent = true
-    })
-    const { ticket, outcome } = announce(delivery, begin, total, signal)
+    const { ticket, outcome } = announce(delivery, begin, total - already, signal, reached)
     const sending = sendOver(peer, ticket, outgoing, signal, (bytes) => {
       watchdog.touch()
       const report = meter.update(bytes, performance.now())
@@ -100,6 +68,11 @@ async function stream(delivery: Delivery, snapshot: string, watchdog: Watchdog, 
   }
 }
 
+/** An estimate can be below what has arrived already. */
+function atLeast(estimate: bigint, least: bigint): bigint {
+  return estimate < least ? least : estimate
+}
+
 type Outcome = { guid: bigint; bytes: bigint }
 
 /** Tells the peer what is coming. It answers twice: with a ticket when the stream is welcome, and with how it ended. */
@@ -108,6 +81,7 @@ function announce(
   begin: Buffer,
   estimate: bigint,
   signal: AbortSignal,
+  reached: Reached,
 ): { ticket: Promise<string>; outcome: Promise<Outcome> } {
   const params = {
     transfer,
@@ -121,7 +95,10 @@ function announce(
   const welcome = new Promise<string>((resolve) => {
     admit = resolve
   })
-  const onEvent = (event: { ticket: string }): void => admit(event.ticket)
+  const onEvent = (event: { ticket: string }): void => {
+    reached.welcomed = true
+    admit(event.ticket)
+  }
   const outcome = peer.connection.request(receiveVolume, params, { signal, onEvent })
   const refused = outcome.then<never>(() => {
     throw new TransportError('PROTOCOL', `${peer.identity} answered without asking for the stream`)
@@ -183,16 +160,6 @@ function checkConfirmed({ peer, target, source }: Delivery, outcome: Outcome): v
     `${peer.identity} received GUID ${outcome.guid} where ${target.guid} (${source.dataset}@${target.name}) was sent`,
     { dataset: source.dataset, peer: peer.identity },
   )
-}
-
-/**
- * Blocks go as they are on disk (`-c`), in their own size (`-L`) and embedded (`-e`), always the same way, for a replica must
- * not see a change of block size between increments (zfs-send(8)); an encrypted dataset goes raw (`-w`).
- */
-async function sendFlags(dataset: string): Promise<Record<'largeBlocks' | 'embedded' | 'compressed' | 'raw', boolean>> {
-  const { encryption } = await getProperties(dataset)
-  const raw = encryption !== undefined && encryption.value !== 'off'
-  return { largeBlocks: true, embedded: true, compressed: true, raw }
 }
 
 /** Reads the BEGIN record and puts it back, so that the peer can judge the stream before any of it flows. */

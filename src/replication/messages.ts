@@ -8,6 +8,10 @@ export const maxListedSnapshots = 4000
 
 const volume = z.string().min(1).max(200)
 const pointName = z.string().min(1).max(200)
+const resumeToken = z
+  .string()
+  .min(1)
+  .max(64 * 1024)
 const point = z.object({ name: pointName, guid: uint64, createtxg: uint64 })
 
 export const inspectVolume = defineMethod('volume.inspect', {
@@ -20,12 +24,23 @@ export const inspectVolume = defineMethod('volume.inspect', {
     snapshots: z.array(point).max(maxListedSnapshots),
     /** Whether that is all of them. */
     complete: z.boolean(),
+    /** The resume token of what an interrupted receive has left. */
+    token: resumeToken.optional(),
+    /** A stream is being received right now, and for longer than one that is being cancelled takes. */
+    receiving: z.boolean(),
   }),
+})
+
+/** Destroys what an interrupted receive has left, if it is still what this token stands for. */
+export const discardPartial = defineMethod('volume.discardPartial', {
+  params: z.object({ volume, token: resumeToken }),
+  result: z.object({}),
 })
 
 /**
  * Receives one stream. The event says that the stream is welcome and gives the ticket for the data connection; the result comes
- * when the snapshot is there, with its GUID as read back from the pool. Cancelling the request abandons the receive.
+ * when the snapshot is there, with its GUID as read back from the pool. Cancelling the request ends the receive; what has
+ * arrived is kept, and can be gone on from or discarded.
  */
 export const receiveVolume = defineMethod('volume.receive', {
   params: z.object({

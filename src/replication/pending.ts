@@ -16,16 +16,18 @@ export interface PendingVerdicts {
  * Judges what an interrupted push to this peer has left on the source.
  *
  * @param complete whether `onPeer` is all that the peer has; what is not known to be absent there is left alone
+ * @param partial the snapshot that the peer has a part of, which it takes to go on
  */
 export function judgePending(
   snapshots: readonly MarkedSnapshot[],
   peer: string,
   onPeer: ReadonlySet<bigint>,
   complete: boolean,
+  partial?: bigint,
 ): PendingVerdicts {
   const pending = snapshots.filter(({ pendingFor }) => pendingFor === peer)
   return {
     delivered: pending.filter(({ guid }) => onPeer.has(guid)),
-    strays: complete ? pending.filter(({ guid }) => !onPeer.has(guid)) : [],
+    strays: complete ? pending.filter(({ guid }) => !onPeer.has(guid) && guid !== partial) : [],
   }
 }

@@ -1,17 +1,19 @@
 import { randomUUID } from 'node:crypto'
+import type { Logger } from 'pino'
 import { getProperties } from '../datasets/index.js'
-import { ArgumentError, FlockerError, ReplicationError, throwIfAborted, ZfsError } from '../errors.js'
+import { ArgumentError, FlockerError, ReplicationError, throwIfAborted } from '../errors.js'
 import { snapshot as takeSnapshot } from '../lzc/index.js'
 import { deliver } from './deliver.js'
 import { divergedError } from './divergence.js'
+import { goOn } from './go-on.js'
 import type { SnapshotPoint } from './inventory.js'
-import { type LocalInventory, readInventory } from './local.js'
-import { inspectVolume } from './messages.js'
+import type { LocalInventory } from './local.js'
 import { checkSnapshotName, pendingProperty, snapshotName } from './names.js'
+import type { ResumePoint } from './partial.js'
 import type { Peer } from './peer.js'
-import { type Plan, planPush } from './plan.js'
+import { type IncrementalBase, planPush } from './plan.js'
 import type { Progress } from './progress.js'
-import { settleEarlier } from './settle.js'
+import { readSituation, type Situation } from './situation.js'
 
 /** What is pushed: a dataset of this host and the name under which every host of the cluster knows it. */
 export interface PushSource {
@@ -35,6 +37,16 @@ export interface PushOptions {
    * false for data that the destination will compress much better than the source has.
    */
   checkSpace?: boolean
+  /**
+   * What to do with what an interrupted push has brought to the peer. `resume`, the default: go on with it, and where that is not
+   * possible stop with `PARTIAL_STALE`. `discard`: destroy it there, and begin that stream again.
+   */
+  partial?: 'resume' | 'discard'
+  /**
+   * What an abort by `signal` does with what has arrived. `discard`, the default: nothing of this push stays on either side.
+   * `keep`: a pause, the next push goes on from there, as it does after any failure, a lost connection or a deadline.
+   */
+  onAbort?: 'discard' | 'keep'
 }
 
 export interface PushResult {
@@ -46,26 +58,62 @@ export interface PushResult {
   guid: bigint
   /** The snapshot or bookmark that an incremental stream started from. */
   base: string | undefined
-  /** Stream bytes sent. */
+  /** Stream bytes sent by this push. */
   bytes: bigint
   milliseconds: number
+  /** The interrupted stream that this push has finished first, or by itself. */
+  resumed: ResumedStream | undefined
+}
+
+/** An interrupted stream that was gone on with. */
+export interface ResumedStream {
+  /** Full name of its snapshot on this host. */
+  snapshot: string
+  guid: bigint
+  /** Stream bytes that were there already. */
+  kept: bigint
+  /** Stream bytes sent now, of `bytes` in the result. */
+  bytes: bigint
+}
+
+/** One call of {@link pushVolume}. */
+export interface Push {
+  what: string
+  transfer: string
+  source: PushSource
+  peer: Peer
+  options: PushOptions
+  logger: Logger
+}
+
+/** A snapshot to deliver, and whether a push made it (then it must not outlive a failure for nothing). */
+export interface Target extends SnapshotPoint {
+  ours: boolean
+}
+
+/** One stream of a push. */
+export interface Delivery extends Push {
+  target: Target
+  base: IncrementalBase | undefined
+  resume?: ResumePoint
 }
 
 /**
  * Brings a volume's present state to a peer: takes a snapshot, finds the newest point that both have by GUID, sends what is
  * missing, and resolves when the peer has confirmed the snapshot's GUID from its own pool. The replica there is read-only and
- * unmounted. Whatever ends a push early, the peer keeps the replica it had, and nothing stays behind on either side.
+ * unmounted. Whatever ends a push early, the peer keeps the replica it had. What has arrived of the new one is kept beside it,
+ * and the next push sends the rest of it first; an abort (see `onAbort`) and a full pool take it away.
  *
  * @throws DivergedError `DIVERGED`: the peer has data and no usable point in common; nothing was touched
  * @throws ZfsError such as `NO_SPACE`, on either side (`peer` says which)
  * @throws TransportError `PEER_LOST` and others
  * @throws NotAuthorizedError `NOT_AUTHORIZED`: the peer does not let this host push that volume
  * @throws NotSupportedError `NOT_SUPPORTED`: the peer's OpenZFS can't receive this stream
- * @throws ReplicationError `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`
+ * @throws ReplicationError `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`; `PARTIAL_STALE`: what an interrupted push
+ *   has left there can't be gone on with
  * @throws AbortError `ABORTED`, TimeoutError `TIMEOUT`
  */
 export async function pushVolume(source: PushSource, peer: Peer, options: PushOptions = {}): Promise<PushResult> {
-  const started = performance.now()
   const what = `push of ${source.dataset} to ${peer.identity}`
   if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
   throwIfAborted(options.signal, what)
@@ -74,20 +122,7 @@ export async function pushVolume(source: PushSource, peer: Peer, options: PushOp
   const transfer = randomUUID()
   const logger = peer.logger.child({ transferId: transfer, dataset: source.dataset, peer: peer.identity })
   try {
-    const { plan, target } = await prepare(source, peer, options)
-    const result = { snapshot: `${source.dataset}@${target.name}`, guid: target.guid }
-    if (plan.kind === 'current') {
-      return { kind: 'current', ...result, base: undefined, bytes: 0n, milliseconds: performance.now() - started }
-    }
-    const base = plan.kind === 'incremental' ? plan.base : undefined
-    logger.info(
-      { kind: plan.kind, snapshot: result.snapshot, guid: String(target.guid), base: base?.name },
-      'push begins',
-    )
-    const bytes = await deliver({ what, transfer, source, peer, target, base, options, logger })
-    const milliseconds = performance.now() - started
-    logger.info({ bytes: String(bytes), milliseconds }, 'push confirmed')
-    return { kind: plan.kind, ...result, base: base?.name, bytes, milliseconds }
+    return await run({ what, transfer, source, peer, options, logger }, performance.now())
   } catch (error) {
     logger.warn({ err: error }, 'push failed')
     throw error
@@ -96,25 +131,37 @@ export async function pushVolume(source: PushSource, peer: Peer, options: PushOp
   }
 }
 
-/** A snapshot to deliver, and whether this push made it (then it must not outlive a failure). */
-export interface Target extends SnapshotPoint {
-  ours: boolean
+async function run(push: Push, started: number): Promise<PushResult> {
+  const before = await readSituation(push)
+  const chosen = push.options.snapshot === undefined ? undefined : chooseTarget(before.local, push.options.snapshot)
+  const finished = await goOn(push, before)
+  const situation = before.partial === undefined ? before : await readSituation(push)
+  const resumed = finished?.resumed
+  const done = (result: Omit<PushResult, 'milliseconds' | 'resumed' | 'bytes'>, bytes: bigint): PushResult => ({
+    ...result,
+    bytes: bytes + (resumed?.bytes ?? 0n),
+    milliseconds: performance.now() - started,
+    resumed,
+  })
+  if (finished !== undefined && finished.resumed.guid === chosen?.guid) {
+    return done({ kind: finished.kind, ...pointOf(push.source, chosen), base: finished.base?.name }, 0n)
+  }
+
+  const plan = decide(push, situation, chosen)
+  const target = chosen ?? (await takeTarget(push.source, push.peer.identity))
+  const result = pointOf(push.source, target)
+  if (plan.kind === 'current') return done({ kind: 'current', ...result, base: undefined }, 0n)
+  const bytes = await deliver({ ...push, target, base: plan.base })
+  return done({ kind: plan.kind, ...result, base: plan.base?.name }, bytes)
 }
 
-interface Prepared {
-  plan: Exclude<Plan, { kind: 'diverged' | 'superseded' }>
-  target: Target
+function pointOf(source: PushSource, { name, guid }: SnapshotPoint): { snapshot: string; guid: bigint } {
+  return { snapshot: `${source.dataset}@${name}`, guid }
 }
 
-async function prepare(source: PushSource, peer: Peer, options: PushOptions): Promise<Prepared> {
-  const request = options.signal === undefined ? {} : { signal: options.signal }
-  const remote = await peer.connection.request(inspectVolume, { volume: source.name }, request)
-  const local = await readInventory(source.dataset)
-  if (local === undefined)
-    throw new ZfsError('NOT_FOUND', `${source.dataset} does not exist`, { dataset: source.dataset })
-  await settleEarlier(local, peer.identity, new Set(remote.snapshots.map(({ guid }) => guid)), remote.complete)
+type Decision = { kind: 'current' } | { kind: 'full' | 'incremental'; base: IncrementalBase | undefined }
 
-  const chosen = options.snapshot === undefined ? undefined : chooseTarget(local, options.snapshot)
+function decide({ source, peer, options, what }: Push, { local, remote }: Situation, chosen?: Target): Decision {
   const destination = remote.exists
     ? { dataset: remote.dataset, snapshots: remote.snapshots, bookmarks: [] }
     : undefined
@@ -124,14 +171,11 @@ async function prepare(source: PushSource, peer: Peer, options: PushOptions): Pr
     throw new ReplicationError(
       'SUPERSEDED',
       `${remote.dataset} on ${peer.identity} already has the newer @${plan.by.name}`,
-      {
-        dataset: source.dataset,
-        peer: peer.identity,
-      },
+      { dataset: source.dataset, peer: peer.identity },
     )
   }
-  throwIfAborted(options.signal, `push of ${source.dataset} to ${peer.identity}`)
-  return { plan, target: chosen ?? (await takeTarget(source, peer.identity)) }
+  throwIfAborted(options.signal, what)
+  return plan.kind === 'full' ? { kind: 'full', base: undefined } : plan
 }
 
 function chooseTarget(local: LocalInventory, name: string): Target {

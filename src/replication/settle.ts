@@ -4,6 +4,15 @@ import { type LocalInventory, readBookmarks } from './local.js'
 import { cursorName, isCursorOf, pendingProperty } from './names.js'
 import { judgePending } from './pending.js'
 
+/** What a peer has of a dataset, as far as it matters for what earlier pushes have left here. */
+export interface OnPeer {
+  guids: ReadonlySet<bigint>
+  /** Whether that is all. */
+  complete: boolean
+  /** The GUID of the snapshot that it has a part of. */
+  partial: bigint | undefined
+}
+
 interface Point {
   name: string
   guid: bigint
@@ -11,15 +20,14 @@ interface Point {
 
 /**
  * Puts in order what an interrupted push to this peer has left: a snapshot that did arrive becomes confirmed, one that did not
- * is removed (its push made it, and it carries that push's mark). `local` is brought up to date.
+ * is removed (its push made it, and it carries that push's mark), unless the peer has a part of it. `local` is brought up to date.
  */
 export async function settleEarlier(
   local: LocalInventory,
   peer: string,
-  onPeer: ReadonlySet<bigint>,
-  complete: boolean,
+  { guids, complete, partial }: OnPeer,
 ): Promise<void> {
-  const { delivered, strays } = judgePending(local.snapshots, peer, onPeer, complete)
+  const { delivered, strays } = judgePending(local.snapshots, peer, guids, complete, partial)
   for (const point of delivered) {
     await rememberPoint(local.dataset, peer, point)
     await inheritProperty(`${local.dataset}@${point.name}`, pendingProperty)

@@ -5,7 +5,8 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { createCa, createHostCertificate, type Host, openHost, type Volume } from '../../src/index.js'
+import { createCa, createHostCertificate, type Host, openHost } from '../../src/index.js'
+import { readable } from '../../src/volumes/block.js'
 
 const program = join(__dirname, '../../src/cli/main.js')
 
@@ -45,8 +46,8 @@ export class Agent implements AsyncDisposable {
   }
 }
 
-/** Makes certificates and rules in a directory, and opens alpha there. */
-export async function openAlpha(directory: string): Promise<Host> {
+/** Makes certificates of alpha and beta in a directory, and the rules by which beta serves alpha. */
+export async function equip(directory: string): Promise<void> {
   await createCa(join(directory, 'ca'))
   for (const identity of ['alpha', 'beta']) {
     await createHostCertificate(join(directory, 'ca'), join(directory, identity), {
@@ -56,6 +57,11 @@ export async function openAlpha(directory: string): Promise<Host> {
   }
   const rules = [{ peer: 'alpha', verbs: ['inspect', 'receive'], datasets: ['beta/flocker/**'] }]
   await writeFile(join(directory, 'rules.json'), JSON.stringify(rules))
+}
+
+/** Equips the two hosts, and opens alpha in this process. */
+export async function openAlpha(directory: string): Promise<Host> {
+  await equip(directory)
   return openHost({ embedded: join(directory, 'a'), pool: 'alpha', credentials: join(directory, 'alpha') })
 }
 
@@ -77,9 +83,9 @@ export function openBeta(directory: string): Promise<Host> {
   return openHost({ embedded: join(directory, 'b'), pool: 'beta', credentials: join(directory, 'beta') })
 }
 
-/** The SHA-256 of all of a volume's bytes. */
-export async function digest(volume: Volume): Promise<string> {
+/** The SHA-256 of all bytes of a volume, or of a volume's snapshot. */
+export async function digest({ dataset }: { dataset: string }): Promise<string> {
   const hash = createHash('sha256')
-  for await (const bytes of volume.readable()) hash.update(bytes as Buffer)
+  for await (const bytes of readable(dataset)) hash.update(bytes as Buffer)
   return hash.digest('hex')
 }

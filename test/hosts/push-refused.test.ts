@@ -13,8 +13,8 @@ test('a full destination pool', async () => {
   assert.is(run.error?.code, 'NO_SPACE')
   assert.is(run.error?.peer, 'beta')
   unharmed.checkSender(run)
-  await unharmed.checkSource()
-  await unharmed.checkReplica()
+  await unharmed.checkSource('refusal')
+  await unharmed.checkReplica('refusal')
   await cluster.alpha.run(['sh', '-c', 'rm -r /flocker/data/b && sync'])
   await checkRecovers(cluster, 'data')
 })
@@ -29,8 +29,8 @@ test('a certificate of an unknown CA, an expired one, and a peer without rights'
     assert.is(run.error?.code, code, run.error?.message)
     assert.match(run.error?.message ?? '', pattern)
     unharmed.checkSender(run)
-    await unharmed.checkSource()
-    await unharmed.checkReplica()
+    await unharmed.checkSource('refusal')
+    await unharmed.checkReplica('refusal')
   }
   const path = (name: string): string => join(cluster.certificates, name)
 

@@ -70,7 +70,7 @@ test('a claim is exclusive, and a waiter gets it when it is given back', async (
 })
 
 test('progress: rate is smoothed, reports are rationed, sizes may be off', () => {
-  const meter = new ProgressMeter(1000n, 0, 200)
+  const meter = new ProgressMeter('tank/a@b', 1000n, 0n, 0, 200)
   assert.is(meter.update(100n, 1000)?.bytesPerSecond, 100)
   assert.is(meter.update(150n, 1100), undefined)
   const faster = meter.update(400n, 2000)
