@@ -69,21 +69,21 @@ export class Fletcher4 {
   #add(n: number, a: number, b: number, c: number, d: number): void {
     const n2 = (n * (n + 1)) / 2
     const n3 = (n2 * (n + 2)) / 3
-    const dHigh = this.#dHigh + n * this.#cHigh + n2 * this.#bHigh + n3 * this.#aHigh + Math.floor(d / twoTo32)
-    const dLow = this.#dLow + n * this.#cLow + n2 * this.#bLow + n3 * this.#aLow + (d % twoTo32)
-    const cHigh = this.#cHigh + n * this.#bHigh + n2 * this.#aHigh + Math.floor(c / twoTo32)
-    const cLow = this.#cLow + n * this.#bLow + n2 * this.#aLow + (c % twoTo32)
-    const bHigh = this.#bHigh + n * this.#aHigh + Math.floor(b / twoTo32)
-    const bLow = this.#bLow + n * this.#aLow + (b % twoTo32)
+    const dOver = over(d)
+    const cOver = over(c)
+    const bOver = over(b)
+    const dLow = this.#dLow + n * this.#cLow + n2 * this.#bLow + n3 * this.#aLow + (d - dOver * twoTo32)
+    const cLow = this.#cLow + n * this.#bLow + n2 * this.#aLow + (c - cOver * twoTo32)
+    const bLow = this.#bLow + n * this.#aLow + (b - bOver * twoTo32)
     const aLow = this.#aLow + a
-    this.#dHigh = (dHigh + Math.floor(dLow / twoTo32)) % twoTo32
-    this.#dLow = dLow % twoTo32
-    this.#cHigh = (cHigh + Math.floor(cLow / twoTo32)) % twoTo32
-    this.#cLow = cLow % twoTo32
-    this.#bHigh = (bHigh + Math.floor(bLow / twoTo32)) % twoTo32
-    this.#bLow = bLow % twoTo32
-    this.#aHigh = (this.#aHigh + Math.floor(aLow / twoTo32)) % twoTo32
-    this.#aLow = aLow % twoTo32
+    this.#dHigh = low(this.#dHigh + n * this.#cHigh + n2 * this.#bHigh + n3 * this.#aHigh + dOver + over(dLow))
+    this.#cHigh = low(this.#cHigh + n * this.#bHigh + n2 * this.#aHigh + cOver + over(cLow))
+    this.#bHigh = low(this.#bHigh + n * this.#aHigh + bOver + over(bLow))
+    this.#aHigh = low(this.#aHigh + over(aLow))
+    this.#dLow = low(dLow)
+    this.#cLow = low(cLow)
+    this.#bLow = low(bLow)
+    this.#aLow = low(aLow)
   }
 
   /** Whether the four uint64s at that offset of a record are the sums so far. */
@@ -113,4 +113,7 @@ export class Fletcher4 {
   }
 }
 
+const over = (value: number): number => Math.floor(value / twoTo32)
+/** The rest. Asking for it with % would take longer than summing up the block. */
+const low = (value: number): number => value - over(value) * twoTo32
 const uint64 = (high: number, low: number): bigint => (BigInt(high) << 32n) | BigInt(low)
