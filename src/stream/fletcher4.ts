@@ -8,7 +8,7 @@ const twoTo32 = 2 ** 32
  * 2^64.
  *
  * A block of 64 words, summed from zero, stays below 2^52 in d, so that doubles hold it exactly; the sums before the block are
- * then added in with their multiplicities, as two 32-bit halves each. That is some hundred times faster than a bigint a word.
+ * then added in with their multiplicities, as two 32-bit halves each. That is some fifty times faster than a bigint a word.
  */
 export class Fletcher4 {
   #aLow = 0

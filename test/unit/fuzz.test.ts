@@ -72,7 +72,7 @@ function fuzz(what: string, codes: readonly string[], decode: (random: Random) =
     const seconds = ((performance.now() - started) / 1000).toFixed(1)
     const counts = [...outcomes].map(([each, count]) => `${each} ${count}`).join(', ')
     console.log(
-      `measured: fuzz ${what}: ${inputs} inputs from seed ${firstSeed}, ${counts}, ${seconds} s, ${growth} KiB`,
+      `\nmeasured: fuzz ${what}: ${inputs} inputs from seed ${firstSeed}, ${counts}, ${seconds} s, ${growth} KiB`,
     )
   })
 }
