@@ -17,10 +17,12 @@ export { type ConnectOptions, defaultPort, Host, type HostOptions, type ListenOp
 export {
   Peer,
   type Progress,
-  type PushOptions,
-  type PushResult,
   type PushSource,
+  pullVolume,
   pushVolume,
+  type ReplicationOptions,
+  type ReplicationResult,
+  type ResumedStream,
 } from './replication/index.js'
 export {
   decodeResumeToken,

@@ -11,7 +11,7 @@ export interface ResumePoint {
   offset: bigint
   /** Bytes of the stream that have arrived. */
   bytes: bigint
-  flags: SendFlags
+  flags: Required<Omit<SendFlags, 'saved'>>
 }
 
 export type PartialVerdict =

@@ -2,16 +2,23 @@ import type { Logger } from 'pino'
 import type { Connection } from '../transport/index.js'
 import type { Claims } from './claims.js'
 
+/** What this host knows of itself. */
+export interface LocalHost {
+  identity: string
+  /** The dataset below which volumes live, such as `tank/flocker`. */
+  root: string
+  claims: Claims
+  logger: Logger
+}
+
 /** Another host of the cluster, connected and authenticated. Made by `host.connect()`. */
 export class Peer implements AsyncDisposable {
   /** @internal */
   constructor(
     /** @internal */
     readonly connection: Connection,
-    /** @internal */
-    readonly claims: Claims,
-    /** @internal */
-    readonly logger: Logger,
+    /** @internal This host, as it sees itself. */
+    readonly host: LocalHost,
   ) {}
 
   /** The name in its certificate. */

@@ -1,8 +1,8 @@
 /** Where a transfer stands. */
 export interface Progress {
-  /** The snapshot that is on its way, by its full name on this host. */
+  /** The snapshot that is on its way: the part of its name after the `@`. */
   snapshot: string
-  /** Bytes of its stream handed to the peer so far; what an interrupted push has brought there counts too. */
+  /** Bytes of its stream handed to the other side so far; what an interrupted one has brought there counts too. */
   bytes: bigint
   /** The stream's estimated size in bytes; it can be a little off (zfs-send(8), -nv). */
   total: bigint

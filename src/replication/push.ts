@@ -1,19 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type { Logger } from 'pino'
-import { getProperties } from '../datasets/index.js'
-import { ArgumentError, FlockerError, ReplicationError, throwIfAborted } from '../errors.js'
-import { snapshot as takeSnapshot } from '../lzc/index.js'
-import { deliver } from './deliver.js'
-import { divergedError } from './divergence.js'
-import { goOn } from './go-on.js'
-import type { SnapshotPoint } from './inventory.js'
-import type { LocalInventory } from './local.js'
-import { checkSnapshotName, pendingProperty, snapshotName } from './names.js'
-import type { ResumePoint } from './partial.js'
+import { ReplicationError, throwIfAborted } from '../errors.js'
+import { LocalSource } from './local-source.js'
+import { checkSnapshotName } from './names.js'
 import type { Peer } from './peer.js'
-import { type IncrementalBase, planPush } from './plan.js'
-import type { Progress } from './progress.js'
-import { readSituation, type Situation } from './situation.js'
+import { RemoteDestination } from './remote-destination.js'
+import { type Replication, type ReplicationOptions, type ReplicationResult, replicateVolume } from './replication.js'
 
 /** What is pushed: a dataset of this host and the name under which every host of the cluster knows it. */
 export interface PushSource {
@@ -21,81 +12,6 @@ export interface PushSource {
   readonly name: string
   /** Its full name on this host. */
   readonly dataset: string
-}
-
-export interface PushOptions {
-  /** Push this snapshot (the part of its name after the `@`) instead of taking one now. */
-  snapshot?: string
-  /** Ends the push; it rejects with code `ABORTED`, or `TIMEOUT` for `AbortSignal.timeout()`. */
-  signal?: AbortSignal
-  /** Called at most five times a second, and once at the end. */
-  onProgress?: (progress: Progress) => void
-  /** Give up when no byte has moved for so long; in milliseconds. Default: five minutes. */
-  stallMilliseconds?: number
-  /**
-   * Refuse at once with `NO_SPACE` when the stream's estimated size exceeds what is available there. Default: true. Set it to
-   * false for data that the destination will compress much better than the source has.
-   */
-  checkSpace?: boolean
-  /**
-   * What to do with what an interrupted push has brought to the peer. `resume`, the default: go on with it, and where that is not
-   * possible stop with `PARTIAL_STALE`. `discard`: destroy it there, and begin that stream again.
-   */
-  partial?: 'resume' | 'discard'
-  /**
-   * What an abort by `signal` does with what has arrived. `discard`, the default: nothing of this push stays on either side.
-   * `keep`: a pause, the next push goes on from there, as it does after any failure, a lost connection or a deadline.
-   */
-  onAbort?: 'discard' | 'keep'
-}
-
-export interface PushResult {
-  /** `current`: the peer had the snapshot already and nothing was sent. */
-  kind: 'full' | 'incremental' | 'current'
-  /** Full name of the snapshot on this host. */
-  snapshot: string
-  /** Its GUID, as the peer has confirmed it from its own pool. */
-  guid: bigint
-  /** The snapshot or bookmark that an incremental stream started from. */
-  base: string | undefined
-  /** Stream bytes sent by this push. */
-  bytes: bigint
-  milliseconds: number
-  /** The interrupted stream that this push has finished first, or by itself. */
-  resumed: ResumedStream | undefined
-}
-
-/** An interrupted stream that was gone on with. */
-export interface ResumedStream {
-  /** Full name of its snapshot on this host. */
-  snapshot: string
-  guid: bigint
-  /** Stream bytes that were there already. */
-  kept: bigint
-  /** Stream bytes sent now, of `bytes` in the result. */
-  bytes: bigint
-}
-
-/** One call of {@link pushVolume}. */
-export interface Push {
-  what: string
-  transfer: string
-  source: PushSource
-  peer: Peer
-  options: PushOptions
-  logger: Logger
-}
-
-/** A snapshot to deliver, and whether a push made it (then it must not outlive a failure for nothing). */
-export interface Target extends SnapshotPoint {
-  ours: boolean
-}
-
-/** One stream of a push. */
-export interface Delivery extends Push {
-  target: Target
-  base: IncrementalBase | undefined
-  resume?: ResumePoint
 }
 
 /**
@@ -113,93 +29,46 @@ export interface Delivery extends Push {
  *   has left there can't be gone on with
  * @throws AbortError `ABORTED`, TimeoutError `TIMEOUT`
  */
-export async function pushVolume(source: PushSource, peer: Peer, options: PushOptions = {}): Promise<PushResult> {
-  const what = `push of ${source.dataset} to ${peer.identity}`
+export async function pushVolume(
+  volume: PushSource,
+  peer: Peer,
+  options: ReplicationOptions = {},
+): Promise<ReplicationResult> {
+  return exclusively(peer, `push of ${volume.dataset} to ${peer.identity}`, volume.dataset, options, (common) => ({
+    ...common,
+    source: new LocalSource(peer.host.identity, peer.identity, () => volume.dataset, common.logger),
+    destination: new RemoteDestination(peer),
+    volume: volume.name,
+  }))
+}
+
+type Common = Pick<Replication, 'what' | 'transfer' | 'self' | 'options' | 'logger'>
+
+/** Runs one replication of a dataset with a peer; a second one at the same time is refused. */
+export async function exclusively(
+  peer: Peer,
+  what: string,
+  dataset: string,
+  options: ReplicationOptions,
+  make: (common: Common) => Replication,
+): Promise<ReplicationResult> {
   if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
   throwIfAborted(options.signal, what)
-  const release = peer.claims.take(`send ${source.dataset} ${peer.identity}`)
-  if (release === undefined) throw busy(what, source)
+  const release = peer.host.claims.take(what)
+  if (release === undefined) {
+    throw new ReplicationError('SENDER_BUSY', `Another ${what} is under way in this process`, {
+      dataset,
+      next: 'Wait for it to end; those with different peers may run side by side.',
+    })
+  }
   const transfer = randomUUID()
-  const logger = peer.logger.child({ transferId: transfer, dataset: source.dataset, peer: peer.identity })
+  const logger = peer.host.logger.child({ transferId: transfer, dataset, peer: peer.identity })
   try {
-    return await run({ what, transfer, source, peer, options, logger }, performance.now())
+    return await replicateVolume(make({ what, transfer, self: peer.host.identity, options, logger }))
   } catch (error) {
-    logger.warn({ err: error }, 'push failed')
+    logger.warn({ err: error }, `${what} failed`)
     throw error
   } finally {
     release()
   }
-}
-
-async function run(push: Push, started: number): Promise<PushResult> {
-  const before = await readSituation(push)
-  const chosen = push.options.snapshot === undefined ? undefined : chooseTarget(before.local, push.options.snapshot)
-  const finished = await goOn(push, before)
-  const situation = before.partial === undefined ? before : await readSituation(push)
-  const resumed = finished?.resumed
-  const done = (result: Omit<PushResult, 'milliseconds' | 'resumed' | 'bytes'>, bytes: bigint): PushResult => ({
-    ...result,
-    bytes: bytes + (resumed?.bytes ?? 0n),
-    milliseconds: performance.now() - started,
-    resumed,
-  })
-  if (finished !== undefined && finished.resumed.guid === chosen?.guid) {
-    return done({ kind: finished.kind, ...pointOf(push.source, chosen), base: finished.base?.name }, 0n)
-  }
-
-  const plan = decide(push, situation, chosen)
-  const target = chosen ?? (await takeTarget(push.source, push.peer.identity))
-  const result = pointOf(push.source, target)
-  if (plan.kind === 'current') return done({ kind: 'current', ...result, base: undefined }, 0n)
-  const bytes = await deliver({ ...push, target, base: plan.base })
-  return done({ kind: plan.kind, ...result, base: plan.base?.name }, bytes)
-}
-
-function pointOf(source: PushSource, { name, guid }: SnapshotPoint): { snapshot: string; guid: bigint } {
-  return { snapshot: `${source.dataset}@${name}`, guid }
-}
-
-type Decision = { kind: 'current' } | { kind: 'full' | 'incremental'; base: IncrementalBase | undefined }
-
-function decide({ source, peer, options, what }: Push, { local, remote }: Situation, chosen?: Target): Decision {
-  const destination = remote.exists
-    ? { dataset: remote.dataset, snapshots: remote.snapshots, bookmarks: [] }
-    : undefined
-  const plan = planPush(local, destination, chosen)
-  if (plan.kind === 'diverged') throw divergedError(remote.dataset, peer.identity, plan.divergence)
-  if (plan.kind === 'superseded') {
-    throw new ReplicationError(
-      'SUPERSEDED',
-      `${remote.dataset} on ${peer.identity} already has the newer @${plan.by.name}`,
-      { dataset: source.dataset, peer: peer.identity },
-    )
-  }
-  throwIfAborted(options.signal, what)
-  return plan.kind === 'full' ? { kind: 'full', base: undefined } : plan
-}
-
-function chooseTarget(local: LocalInventory, name: string): Target {
-  const point = local.snapshots.find((snapshot) => snapshot.name === name)
-  if (point === undefined) {
-    throw new ArgumentError(`${local.dataset} has no snapshot @${name}`, { dataset: local.dataset })
-  }
-  return { ...point, ours: false }
-}
-
-async function takeTarget(source: PushSource, peer: string): Promise<Target> {
-  const name = snapshotName(new Date())
-  const fullName = `${source.dataset}@${name}`
-  await takeSnapshot(fullName, { [pendingProperty]: peer })
-  const { guid, createtxg } = await getProperties(fullName)
-  if (typeof guid?.value !== 'bigint' || typeof createtxg?.value !== 'bigint') {
-    throw new FlockerError('INTERNAL', `${fullName} has no GUID or createtxg`, { dataset: fullName })
-  }
-  return { name, guid: guid.value, createtxg: createtxg.value, ours: true }
-}
-
-function busy(what: string, source: PushSource): ReplicationError {
-  return new ReplicationError('SENDER_BUSY', `Another ${what} is under way in this process`, {
-    dataset: source.dataset,
-    next: 'Wait for it to end; pushes of one volume to different peers may run side by side.',
-  })
 }

@@ -3,15 +3,7 @@ import { bookmark, destroyBookmarks, destroySnapshots, getHolds } from '../lzc/i
 import { type LocalInventory, readBookmarks } from './local.js'
 import { cursorName, isCursorOf, pendingProperty } from './names.js'
 import { judgePending } from './pending.js'
-
-/** What a peer has of a dataset, as far as it matters for what earlier pushes have left here. */
-export interface OnPeer {
-  guids: ReadonlySet<bigint>
-  /** Whether that is all. */
-  complete: boolean
-  /** The GUID of the snapshot that it has a part of. */
-  partial: bigint | undefined
-}
+import type { OnDestination } from './sides.js'
 
 interface Point {
   name: string
@@ -25,7 +17,7 @@ interface Point {
 export async function settleEarlier(
   local: LocalInventory,
   peer: string,
-  { guids, complete, partial }: OnPeer,
+  { guids, complete, partial }: OnDestination,
 ): Promise<void> {
   const { delivered, strays } = judgePending(local.snapshots, peer, guids, complete, partial)
   for (const point of delivered) {

@@ -1,22 +1,15 @@
-import type { z } from 'zod'
-import { ReplicationError, ZfsError } from '../errors.js'
 import { decodeResumeToken, type ResumeToken } from '../stream/index.js'
-import { type LocalInventory, readInventory } from './local.js'
-import { inspectVolume } from './messages.js'
-import type { Peer } from './peer.js'
-import type { Push, PushSource } from './push.js'
-import { settleEarlier } from './settle.js'
+import type { Replication } from './replication.js'
+import type { DestinationInventory, SourceInventory } from './sides.js'
 
-export type Remote = z.output<typeof inspectVolume.result>
-
-/** What both sides have when a push begins, once what earlier pushes had left is settled. */
+/** What both sides have when a replication begins, once what earlier ones had left on the sending side is settled. */
 export interface Situation {
-  local: LocalInventory
-  remote: Remote
+  source: SourceInventory
+  destination: DestinationInventory
   partial: Partial | undefined
 }
 
-/** What an interrupted receive has left on the peer. */
+/** What an interrupted receive has left at the destination. */
 export interface Partial {
   token: string
   /** `undefined` where the token can't be read, for `unreadable`. */
@@ -25,41 +18,19 @@ export interface Partial {
 }
 
 /**
- * Asks the peer what it has of a volume.
- * @throws ReplicationError `RECEIVER_BUSY`
- */
-export async function inspectPeer(
-  source: PushSource,
-  peer: Peer,
-  signal: AbortSignal | undefined,
-): Promise<Omit<Situation, 'local'>> {
-  const request = signal === undefined ? {} : { signal }
-  const remote = await peer.connection.request(inspectVolume, { volume: source.name }, request)
-  if (remote.receiving) {
-    throw new ReplicationError('RECEIVER_BUSY', `${remote.dataset} is receiving another stream`, {
-      dataset: remote.dataset,
-      peer: peer.identity,
-    })
-  }
-  return { remote, partial: remote.token === undefined ? undefined : readToken(remote.token) }
-}
-
-/**
- * Asks the peer what it has, reads what is here, and settles what earlier pushes have left.
+ * Asks either side what it has.
  * @throws ReplicationError `RECEIVER_BUSY`; ZfsError `NOT_FOUND`
  */
-export async function readSituation({ source, peer, options }: Push): Promise<Situation> {
-  const { remote, partial } = await inspectPeer(source, peer, options.signal)
-  const local = await readInventory(source.dataset)
-  if (local === undefined) {
-    throw new ZfsError('NOT_FOUND', `${source.dataset} does not exist`, { dataset: source.dataset })
-  }
-  const guids = new Set(remote.snapshots.map(({ guid }) => guid))
-  await settleEarlier(local, peer.identity, { guids, complete: remote.complete, partial: partial?.decoded?.toguid })
-  return { local, remote, partial }
+export async function readSituation({ source, destination, volume, options }: Replication): Promise<Situation> {
+  const there = await destination.inspect(volume, options.signal)
+  const partial = readPartial(there)
+  const guids = new Set(there.snapshots.map(({ guid }) => guid))
+  const has = { guids, complete: there.complete, partial: partial?.decoded?.toguid }
+  return { source: await source.inspect(volume, has, options.signal), destination: there, partial }
 }
 
-function readToken(token: string): Partial {
+export function readPartial({ token }: DestinationInventory): Partial | undefined {
+  if (token === undefined) return undefined
   try {
     return { token, decoded: decodeResumeToken(token) }
   } catch (error) {

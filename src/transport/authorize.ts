@@ -1,7 +1,7 @@
 /** Who may do what with which dataset: a pure decision. What no rule allows is refused. */
 import { ArgumentError, NotAuthorizedError } from '../errors.js'
 
-/** `inspect`: list snapshots, properties and plans. `receive`: write replicas here. `send`: read data from here. */
+/** `inspect`: list a replica's snapshots. `receive`: write replicas here. `send`: take snapshots here and read their data. */
 export const VERBS = ['inspect', 'receive', 'send'] as const
 export type Verb = (typeof VERBS)[number]
 

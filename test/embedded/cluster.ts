@@ -1,11 +1,13 @@
 /** Two embedded hosts on this machine: alpha in this process, beta the command's agent in another; real TLS between them. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { createCa, createHostCertificate, type Host, openHost } from '../../src/index.js'
+import { pipeline } from 'node:stream/promises'
+import { listSnapshots } from '../../src/datasets/index.js'
+import { createCa, createHostCertificate, type Host, openHost, type Volume } from '../../src/index.js'
 import { readable } from '../../src/volumes/block.js'
 
 const program = join(__dirname, '../../src/cli/main.js')
@@ -55,7 +57,7 @@ export async function equip(directory: string): Promise<void> {
       addresses: ['127.0.0.1'],
     })
   }
-  const rules = [{ peer: 'alpha', verbs: ['inspect', 'receive'], datasets: ['beta/flocker/**'] }]
+  const rules = [{ peer: 'alpha', verbs: ['inspect', 'receive', 'send'], datasets: ['beta/flocker/**'] }]
   await writeFile(join(directory, 'rules.json'), JSON.stringify(rules))
 }
 
@@ -88,4 +90,22 @@ export async function digest({ dataset }: { dataset: string }): Promise<string> 
   const hash = createHash('sha256')
   for await (const bytes of readable(dataset)) hash.update(bytes as Buffer)
   return hash.digest('hex')
+}
+
+export const mebibyte = 1024 * 1024
+
+/** So many MiB. */
+export function* random(mebibytes: number): Generator<Buffer> {
+  for (let i = 0; i < mebibytes; i++) yield randomBytes(mebibyte)
+}
+
+/** Writes so many MiB of random bytes from so many MiB on. */
+export async function fill(volume: Volume, start: number, mebibytes: number): Promise<void> {
+  await pipeline(random(mebibytes), volume.writable({ start: start * mebibyte }))
+}
+
+export async function snapshotsOf(dataset: string): Promise<string[]> {
+  const names: string[] = []
+  for await (const { name } of listSnapshots(dataset)) names.push(name)
+  return names
 }

@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { listSnapshots, readResumeToken } from '../../src/datasets/index.js'
-import { type Host, type PushResult, pushVolume, type Volume } from '../../src/index.js'
+import { type Host, pushVolume, type ReplicationResult, type Volume } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { digest, openAlpha, openBeta, startBeta } from './cluster.js'
 import { build, withDirectory } from './engine.js'
@@ -71,7 +71,7 @@ async function round(directory: string, alpha: Host, volume: Volume, relay: Rela
   relay.target = agent.port
   const peer = await alpha.connect(`127.0.0.1:${relay.port}`)
   const pushing = pushVolume(volume, peer).then(
-    (result): PushResult => result,
+    (result): ReplicationResult => result,
     (error: { code: string }) => error,
   )
   await wait(Math.random() * latestMilliseconds)
@@ -83,7 +83,7 @@ async function round(directory: string, alpha: Host, volume: Volume, relay: Rela
   else assert.ok(['PEER_LOST', 'GARBLED'].includes(outcome.code), outcome.code)
 }
 
-async function pushInPeace(directory: string, alpha: Host, volume: Volume): Promise<PushResult> {
+async function pushInPeace(directory: string, alpha: Host, volume: Volume): Promise<ReplicationResult> {
   await using agent = await startBeta(directory)
   await using peer = await alpha.connect(`127.0.0.1:${agent.port}`)
   const result = await pushVolume(volume, peer)

@@ -1,43 +1,28 @@
 /** Pushes between two processes with pools in files: no kernel module, no root. */
-import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { listSnapshots } from '../../src/datasets/index.js'
 import {
   type FlockerError,
   type Host,
   type Peer,
   type Progress,
-  type PushOptions,
   pushVolume,
+  type ReplicationOptions,
   type Volume,
 } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
-import { type Agent, digest, openAlpha, openBeta, startBeta } from './cluster.js'
+import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, snapshotsOf, startBeta } from './cluster.js'
 import { build, withDirectory } from './engine.js'
-
-const mebibyte = 1024 * 1024
-
-function* random(mebibytes: number): Generator<Buffer> {
-  for (let i = 0; i < mebibytes; i++) yield randomBytes(mebibyte)
-}
-
-async function fill(volume: Volume, start: number, mebibytes: number): Promise<void> {
-  await pipeline(random(mebibytes), volume.writable({ start: start * mebibyte }))
-}
 
 /** Replicas and their source are equal, and beta has kept so many snapshots. */
 async function checkReplica(directory: string, source: Volume, snapshots: number): Promise<void> {
   await using beta = await openBeta(directory)
   const replica = await beta.getVolume(source.name)
   assert.is(await digest(replica), await digest(source))
-  const names: string[] = []
-  for await (const { name } of listSnapshots(replica.dataset)) names.push(name)
-  assert.is(names.length, snapshots)
+  assert.is((await snapshotsOf(replica.dataset)).length, snapshots)
   assert.is((await failure(replica.write(0, Buffer.alloc(512)))).code, 'READ_ONLY')
 }
 
@@ -111,7 +96,7 @@ async function interrupted(
   volume: Volume,
   port: number,
   interrupt: (peer: Peer) => void,
-  options: PushOptions = {},
+  options: ReplicationOptions = {},
 ): Promise<FlockerError> {
   await using peer = await alpha.connect(`127.0.0.1:${port}`)
   let done = false
@@ -121,12 +106,6 @@ async function interrupted(
     interrupt(peer)
   }
   return await failure(pushVolume(volume, peer, { ...options, onProgress }))
-}
-
-async function snapshotsOf(dataset: string): Promise<string[]> {
-  const names: string[] = []
-  for await (const { name } of listSnapshots(dataset)) names.push(name)
-  return names
 }
 
 async function withInterruptible(

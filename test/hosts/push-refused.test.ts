@@ -10,7 +10,7 @@ test('a full destination pool', async () => {
   await volumeWithReplica(cluster, 'data', 200)
   const unharmed = await Unharmed.remember(cluster)
   const run = await cluster.push({ volume: 'data', checkSpace: false })
-  assert.is(run.error?.code, 'NO_SPACE')
+  assert.is(run.error?.code, 'NO_SPACE', run.error?.message)
   assert.is(run.error?.peer, 'beta')
   unharmed.checkSender(run)
   await unharmed.checkSource('refusal')

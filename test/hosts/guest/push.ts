@@ -5,7 +5,7 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { FlockerError, openHost, type PushOptions, type PushResult, pushVolume } from 'flocker-zfs'
+import { FlockerError, openHost, pushVolume, type ReplicationOptions, type ReplicationResult } from 'flocker-zfs'
 
 export interface PushOrder {
   pool: string
@@ -101,7 +101,7 @@ async function main(order: PushOrder): Promise<void> {
 async function pushOnce(host: Awaited<ReturnType<typeof openHost>>, order: PushOrder): Promise<void> {
   const abort = new AbortController()
   let moved = performance.now()
-  const options: PushOptions = {
+  const options: ReplicationOptions = {
     signal: abort.signal,
     ...(order.snapshot === undefined ? {} : { snapshot: order.snapshot }),
     ...(order.onAbort === undefined ? {} : { onAbort: order.onAbort }),
@@ -127,7 +127,7 @@ async function pushOnce(host: Awaited<ReturnType<typeof openHost>>, order: PushO
   }
 }
 
-function resumedOf({ resumed }: PushResult): { resumed?: Resumed } {
+function resumedOf({ resumed }: ReplicationResult): { resumed?: Resumed } {
   if (resumed === undefined) return {}
   const { snapshot, kept, bytes } = resumed
   return { resumed: { snapshot, kept: Number(kept), bytes: Number(bytes) } }

@@ -1,0 +1,112 @@
+import { discardPartialReceive, getProperties, readResumeToken } from '../datasets/index.js'
+import { ReplicationError } from '../errors.js'
+import { type BeginRecord, exists, parseBeginRecord, type ReceiveStream, receive, version } from '../lzc/index.js'
+import { checkDestination, checkSpace } from './check-destination.js'
+import { newestFirst } from './inventory.js'
+import { readInventory } from './local.js'
+import { checkSnapshotName, checkVolumeName } from './names.js'
+import { ensureParents } from './parents.js'
+import type { LocalHost } from './peer.js'
+import type { Arrival, Destination, DestinationInventory, Incoming, Received } from './sides.js'
+import { checkReceivable } from './stream-support.js'
+
+/**
+ * How long a request waits for a receive of the same volume that is being cancelled, in milliseconds: a sender that is gone
+ * without a word is noticed within eight seconds.
+ */
+const busyMilliseconds = 12_000
+
+/** This host as a receiving side: its replicas are read-only and unmounted. */
+export class LocalDestination implements Destination {
+  constructor(private readonly settings: LocalHost) {}
+
+  get identity(): string {
+    return this.settings.identity
+  }
+
+  /** The full name of a volume here. */
+  datasetOf(volume: string): string {
+    checkVolumeName(volume)
+    return `${this.settings.root}/${volume}`
+  }
+
+  async inspect(volume: string): Promise<DestinationInventory> {
+    const dataset = this.datasetOf(volume)
+    // While a receive is at work the token says nothing: it is behind what has arrived.
+    const release = await this.#claim(dataset)
+    try {
+      const inventory = await readInventory(dataset)
+      if (inventory === undefined) return { dataset, exists: false, snapshots: [], complete: true }
+      const snapshots = newestFirst(inventory.snapshots).map(({ name, guid, createtxg }) => ({ name, guid, createtxg }))
+      return { dataset, exists: true, snapshots, complete: true, token: await readResumeToken(dataset) }
+    } finally {
+      release()
+    }
+  }
+
+  async open(
+    arrival: Arrival,
+    record: Buffer,
+    least: bigint,
+    signal: AbortSignal,
+  ): Promise<Incoming<{ sink: ReceiveStream }>> {
+    const dataset = this.datasetOf(arrival.volume)
+    checkSnapshotName(arrival.snapshot)
+    const begin = parseBeginRecord(record)
+    checkReceivable(begin, (await version()).module, dataset)
+    const release = await this.#claim(dataset)
+    try {
+      await checkDestination(dataset, begin)
+      await ensureParents(dataset, this.settings.root)
+      if (least > 0n) await checkSpace(dataset, least)
+      const snapshot = `${dataset}@${arrival.snapshot}`
+      const sink = receive(snapshot, { ...replicaOptions(begin), resumable: true, signal })
+      return { body: { sink }, outcome: this.#outcome(sink, snapshot, begin).finally(release) }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  async discardPartial(volume: string, token: string): Promise<void> {
+    const dataset = this.datasetOf(volume)
+    const release = await this.#claim(dataset)
+    try {
+      const found = (await exists(dataset)) ? await readResumeToken(dataset) : undefined
+      if (found !== token) {
+        throw new ReplicationError('PARTIAL_CHANGED', `What ${dataset} has of an interrupted receive is not that`, {
+          dataset,
+          next: 'Do it again: it will look anew.',
+        })
+      }
+      await discardPartialReceive(dataset)
+      this.settings.logger.info({ dataset }, 'discarded what an interrupted receive had left')
+    } finally {
+      release()
+    }
+  }
+
+  async #outcome(sink: ReceiveStream, snapshot: string, begin: BeginRecord): Promise<Received> {
+    const { bytes } = await sink.result
+    const { guid } = await getProperties(snapshot)
+    if (guid?.value === begin.toguid) return { guid: begin.toguid, bytes }
+    throw new ReplicationError(
+      'GUID_MISMATCH',
+      `${snapshot} has GUID ${guid?.value} where ${begin.toguid} was announced`,
+      { dataset: snapshot },
+    )
+  }
+
+  async #claim(dataset: string): Promise<() => void> {
+    const release = await this.settings.claims.takeWithin(`receive ${dataset}`, busyMilliseconds)
+    if (release !== undefined) return release
+    throw new ReplicationError('RECEIVER_BUSY', `${dataset} is receiving another stream`, { dataset })
+  }
+}
+
+/** A replica must not change by itself: read-only, and mounted only when somebody asks for it. */
+function replicaOptions(begin: BeginRecord): { overrides: Record<string, string>; raw: boolean } {
+  const readonly = { readonly: 'on' }
+  const overrides = begin.type === 'filesystem' ? { ...readonly, canmount: 'noauto' } : readonly
+  return { overrides, raw: begin.features.includes('raw') }
+}
