@@ -63,7 +63,7 @@ function describeRecord({ type, offset, payloadBytes, fields }: StreamRecord): s
 
 function describe(summary: StreamSummary): string {
   const { kind, toname, streams, streamCount, records, total, bytes } = summary
-  const head = kind === 'compound' ? [`compound stream of ${toname}: ${streamCount} streams`] : []
+  const head = kind === 'compound' ? [`compound stream of ${printable(toname ?? '')}: ${streamCount} streams`] : []
   const more = streamCount > streams.length ? [`... and ${streamCount - streams.length} more`] : []
   const row = (name: string, count: unknown, payload: unknown): string =>
     `${name.padEnd(16)}${String(count).padStart(12)}${String(payload).padStart(20)}`
@@ -85,10 +85,20 @@ function describeStream({ toname, type, toguid, fromguid, creation, features, re
   const facts = [
     `guid ${toguid}`,
     ...(fromguid === 0n ? [] : [`from guid ${fromguid}`]),
-    `created ${new Date(Number(creation) * 1000).toISOString()}`,
+    `created ${describeTime(creation)}`,
     ...(features.length === 0 ? [] : [`features ${features.join(' ')}`]),
     ...(resume === undefined ? [] : [`resumed at object ${resume.object}, offset ${resume.offset}`]),
     ...(rest.byteswapped ? ['of the other byte order'] : []),
   ]
-  return [`${toname} (${type}, ${kind})`, ...facts.map((fact) => `  ${fact}`)]
+  return [`${printable(toname)} (${type}, ${kind})`, ...facts.map((fact) => `  ${fact}`)]
 }
+
+/** The last second that a Date can hold. */
+const lastSecond = 8_640_000_000_000n
+
+const describeTime = (seconds: bigint): string =>
+  seconds <= lastSecond ? new Date(Number(seconds) * 1000).toISOString() : `at second ${seconds}`
+
+/** A name as it is safe on a terminal: a stream can hold any bytes as one. */
+const printable = (name: string): string =>
+  name.replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`)

@@ -117,7 +117,7 @@ function readToken(list: TokenList): ResumeToken {
 function snapshotName(list: TokenList): string {
   const value = list.toname?.value
   if (typeof value !== 'string') throw invalid('it has no toname')
-  if (/^[^@]+@[^@]+$/.test(value) && Buffer.byteLength(value) <= maxNameBytes) return value
+  if (/^[^@\p{Cc}]+@[^@\p{Cc}]+$/u.test(value) && Buffer.byteLength(value) <= maxNameBytes) return value
   throw invalid('its toname is not the name of a snapshot')
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compound, everyType, makeStream } from './stream-fixtures.js'
+import { begin, compound, end, everyType, makeStream } from './stream-fixtures.js'
 
 const main = join(__dirname, '../../src/cli/main.js')
 let directory: string
@@ -45,6 +45,22 @@ test('a table for people', async () => {
   assert.match(stdout, /\ntotal +14 +10488\n/)
   assert.match(stdout, /14856 bytes, every checksum is right\n$/)
   assert.match((await run([path('compound')])).stdout, /^compound stream of tank@2: 2 streams\n/)
+})
+
+test('what a stream can hold does no harm to a terminal', async () => {
+  const odd = begin({ toname: 'tank\x1b[2J@\x7f' })
+  const late = {
+    ...odd,
+    fill: (view: DataView) => {
+      odd.fill?.(view, true)
+      view.setBigUint64(24, 2n ** 64n - 1n, true)
+    },
+  }
+  const { status, stdout } = await run(['-'], makeStream([late, end()]))
+  assert.is(status, 0)
+  assert.match(stdout, /^tank\\x1b\[2J@\\x7f /)
+  assert.match(stdout, /created at second 18446744073709551615/)
+  assert.not.match(stdout, /\p{Cc}(?<!\n)/u)
 })
 
 test('JSON, of standard input too', async () => {

@@ -96,7 +96,7 @@ test('a list that is not a token’s, though the checksum is right', () => {
     refused(tokenOf({ ...tokenList, [name]: undefined }), new RegExp(`no ${name}`))
     refused(tokenOf({ ...tokenList, [name]: nv.int64(1n) }), new RegExp(`no ${name}`))
   }
-  for (const toname of ['', 'tank', '@', 'tank@', '@1', 'tank@1@2', `tank@${'x'.repeat(251)}`])
+  for (const toname of ['', 'tank', '@', 'tank@', '@1', 'tank@1@2', 'tank@\x1b[2J', `tank@${'x'.repeat(251)}`])
     refused(tokenOf({ ...tokenList, toname }), /not the name of a snapshot/)
   refused(tokenOf({ ...tokenList, fromguid: 'x' }), /no fromguid/)
   refused(tokenOf({ ...tokenList, redact_snaps: 1n }), /redact_snaps is not/)
