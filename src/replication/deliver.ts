@@ -45,7 +45,7 @@ async function send(
   try {
     const already = resume?.bytes ?? 0n
     const meter = new ProgressMeter(target.name, outgoing.total, already, performance.now())
-    const arrival = { transfer, volume, snapshot: target.name }
+    const arrival = { transfer, volume, snapshot: target.name, from: source.identity }
     const least = options.checkSpace === false ? 0n : outgoing.total - already
     const incoming = await destination.open(arrival, outgoing.begin, least, signal)
     reached.welcomed = true

@@ -3,8 +3,9 @@ import { ReplicationError } from '../errors.js'
 import { type BeginRecord, exists, parseBeginRecord, type ReceiveStream, receive, version } from '../lzc/index.js'
 import { checkDestination, checkSpace } from './check-destination.js'
 import { newestFirst } from './inventory.js'
+import { keep, keepOnly } from './keep.js'
 import { readInventory } from './local.js'
-import { checkSnapshotName, checkVolumeName } from './names.js'
+import { checkSnapshotName, checkVolumeName, receivedTag } from './names.js'
 import { ensureParents } from './parents.js'
 import type { LocalHost } from './peer.js'
 import type { Arrival, Destination, DestinationInventory, Incoming, Received } from './sides.js'
@@ -61,7 +62,7 @@ export class LocalDestination implements Destination {
       if (least > 0n) await checkSpace(dataset, least)
       const snapshot = `${dataset}@${arrival.snapshot}`
       const sink = receive(snapshot, { ...replicaOptions(begin), resumable: true, signal })
-      return { body: { sink }, outcome: this.#outcome(sink, snapshot, begin).finally(release) }
+      return { body: { sink }, outcome: this.#outcome(sink, dataset, arrival, begin).finally(release) }
     } catch (error) {
       release()
       throw error
@@ -86,15 +87,24 @@ export class LocalDestination implements Destination {
     }
   }
 
-  async #outcome(sink: ReceiveStream, snapshot: string, begin: BeginRecord): Promise<Received> {
+  async #outcome(sink: ReceiveStream, dataset: string, arrival: Arrival, { toguid }: BeginRecord): Promise<Received> {
     const { bytes } = await sink.result
+    const snapshot = `${dataset}@${arrival.snapshot}`
     const { guid } = await getProperties(snapshot)
-    if (guid?.value === begin.toguid) return { guid: begin.toguid, bytes }
-    throw new ReplicationError(
-      'GUID_MISMATCH',
-      `${snapshot} has GUID ${guid?.value} where ${begin.toguid} was announced`,
-      { dataset: snapshot },
-    )
+    if (guid?.value === toguid) {
+      await this.#keepBase(dataset, snapshot, arrival.from, toguid)
+      return { guid: toguid, bytes }
+    }
+    throw new ReplicationError('GUID_MISMATCH', `${snapshot} has GUID ${guid?.value} where ${toguid} was announced`, {
+      dataset: snapshot,
+    })
+  }
+
+  /** The next increment needs this snapshot as its base: first it is held, then those before are let go of. */
+  async #keepBase(dataset: string, snapshot: string, from: string, guid: bigint): Promise<void> {
+    await keep(snapshot, receivedTag(from))
+    const inventory = await readInventory(dataset)
+    await keepOnly(dataset, inventory?.snapshots ?? [], receivedTag(from), guid)
   }
 
   async #claim(dataset: string): Promise<() => void> {

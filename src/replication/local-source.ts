@@ -5,8 +5,9 @@ import { destroySnapshots, type SendStream, snapshot as takeSnapshot } from '../
 import { readInventory } from './local.js'
 import { pendingProperty, snapshotName } from './names.js'
 import { openStream } from './open-stream.js'
+import type { IncrementalBase } from './plan.js'
 import { sendsRaw } from './send-flags.js'
-import { confirmDelivery, settleEarlier } from './settle.js'
+import { confirmDelivery, letGo, secure, settleEarlier } from './settle.js'
 import type { OnDestination, Outgoing, Source, SourceInventory, StreamOrder, Target } from './sides.js'
 
 /** This host as a sending side. */
@@ -46,6 +47,7 @@ export class LocalSource implements Source {
     const { target, base } = order
     const snapshot = `${dataset}@${target.name}`
     this.logger.info({ transferId: order.transfer, snapshot, guid: String(target.guid), base: base?.name }, 'sending')
+    await secure(dataset, this.destination, target, base?.kind === 'snapshot' ? shortOf(base) : undefined)
     return openStream(dataset, order, signal)
   }
 
@@ -54,6 +56,13 @@ export class LocalSource implements Source {
   }
 
   async withdraw(volume: string, target: Target): Promise<void> {
-    if (target.ours) await destroySnapshots([`${this.datasetOf(volume)}@${target.name}`])
+    const dataset = this.datasetOf(volume)
+    await letGo(dataset, this.destination, target)
+    if (target.ours) await destroySnapshots([`${dataset}@${target.name}`])
   }
+}
+
+/** A base by the part of its name after the `@`. */
+function shortOf({ name, guid }: IncrementalBase): { name: string; guid: bigint } {
+  return { name: name.slice(name.indexOf('@') + 1), guid }
 }

@@ -80,7 +80,9 @@ export const offerVolume = defineMethod('volume.offer', {
     /** Whether its streams are raw. */
     raw: z.boolean(),
     /** Oldest first. */
-    snapshots: z.array(point.extend({ pendingFor: z.string().max(1024).optional() })).max(maxListedPoints),
+    snapshots: z
+      .array(point.extend({ userrefs: uint64, pendingFor: z.string().max(1024).optional() }))
+      .max(maxListedPoints),
     /** Whether there are more, after the last of these. */
     more: z.boolean(),
     /** The newest ones. */

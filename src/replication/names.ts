@@ -27,9 +27,19 @@ export function isCursorOf(peer: string, name: string): boolean {
   return name.startsWith(`${prefix}:${peer}:`) && /^[0-9a-f]{16}$/.test(name.slice(prefix.length + peer.length + 2))
 }
 
-/** The tag of the holds that keep a step's snapshots while it runs. */
+/** The tag of the temporary holds that keep a stream's snapshots while it runs. */
 export function holdTag(transfer: string): string {
   return `${prefix}:${transfer}`
+}
+
+/** The tag of the hold on a snapshot that is on its way to a peer, until that has confirmed it. */
+export function sendingTag(peer: string): string {
+  return `${prefix}:to:${peer}`
+}
+
+/** The tag of the hold on the last snapshot received from a peer: the base of the next one. */
+export function receivedTag(peer: string): string {
+  return `${prefix}:from:${peer}`
 }
 
 /** One component of a dataset's name (zfsprops(7)): no delimiter, and no `%`, which ZFS keeps for itself. */

@@ -1,7 +1,7 @@
-import type { SnapshotPoint } from './inventory.js'
+import type { HeldSnapshot } from './keep.js'
 
 /** A snapshot of the source, and the peer (if any) that an earlier push made it for and got no confirmation from. */
-export interface MarkedSnapshot extends SnapshotPoint {
+export interface MarkedSnapshot extends HeldSnapshot {
   pendingFor: string | undefined
 }
 

@@ -23,7 +23,7 @@ export class RemoteSource implements Source {
     for (let inventory: SourceInventory | undefined; ; ) {
       const params = { ...common, after, ...(partial === undefined ? {} : { partial }) }
       const page = await this.peer.connection.request(offerVolume, params, optional(signal))
-      const snapshots = page.snapshots.map((point) => ({ ...point, pendingFor: point.pendingFor }))
+      const snapshots = page.snapshots.map((each) => ({ ...each, pendingFor: each.pendingFor }))
       inventory = { ...page, snapshots: [...(inventory?.snapshots ?? []), ...snapshots] }
       const last = page.snapshots.at(-1)
       if (last === undefined || !page.more) return inventory

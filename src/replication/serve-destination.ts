@@ -46,7 +46,8 @@ async function receiveFrom(
   context: ReceiveContext,
 ): Promise<Received> {
   const { signal } = context
-  const incoming = await destination.open({ transfer, volume, snapshot }, Buffer.from(begin, 'base64'), least, signal)
+  const arrival = { transfer, volume, snapshot, from: context.peer }
+  const incoming = await destination.open(arrival, Buffer.from(begin, 'base64'), least, signal)
   const channel = async () => {
     const offer = context.offerData()
     context.emit({ ticket: offer.ticket })

@@ -69,6 +69,8 @@ export interface Arrival {
   volume: string
   /** The part of the snapshot's name after the `@`. */
   snapshot: string
+  /** The identity of the host that sends it. */
+  from: string
 }
 
 /** What a receive came to: the snapshot's GUID as read back from the pool, and the stream's bytes. */
@@ -98,7 +100,7 @@ export interface Source {
   open(order: StreamOrder, signal: AbortSignal): Promise<Outgoing>
   /** The destination has it: moves the cursor there and removes the mark. May be said again. */
   confirm(volume: string, target: Target): Promise<void>
-  /** The destination has nothing of it: destroys a snapshot that {@link takeSnapshot} made. */
+  /** The destination has nothing of it: lets go of it, and destroys it if {@link takeSnapshot} made it. */
   withdraw(volume: string, target: Target): Promise<void>
 }
 

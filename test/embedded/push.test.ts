@@ -126,7 +126,7 @@ test('after a connection that was closed in the middle, the next push sends the 
     assert.is(error.code, 'ABORTED')
     const [snapshot] = await snapshotsOf(volume.dataset)
     assert.ok(snapshot, 'the snapshot stays: its rest is to be sent')
-    assert.equal(Object.keys(await lzc.getHolds(snapshot)), [])
+    assert.equal(Object.keys(await lzc.getHolds(snapshot)), ['flocker:to:beta'])
     await fill(volume, 0, 2)
 
     const pushed = await push(alpha, volume, agent.port)
@@ -161,7 +161,10 @@ test('an abort takes back what has arrived, or keeps it where the caller says so
 test('a part that nothing can be added to stops a push, until the caller has it discarded', () =>
   withInterruptible(async ({ directory, alpha, volume, agent }) => {
     await interrupted(alpha, volume, agent.port, (peer) => void peer.close())
-    await lzc.destroySnapshots(await snapshotsOf(volume.dataset))
+    const [snapshot = ''] = await snapshotsOf(volume.dataset)
+    assert.is((await failure(lzc.destroySnapshots([snapshot]))).code, 'BUSY', 'who prunes can not take it')
+    await lzc.release({ [snapshot]: 'flocker:to:beta' })
+    await lzc.destroySnapshots([snapshot])
     const { code, message } = await failure(push(alpha, volume, agent.port))
     assert.is(code, 'PARTIAL_STALE')
     assert.match(message, 'which alpha/flocker/disk does not have')

@@ -32,6 +32,7 @@ export class Unharmed {
     private readonly ours: string[],
     private readonly theirs: string[],
     private readonly datasets: string[],
+    private readonly holds: string[],
     private readonly agent: string,
   ) {}
 
@@ -41,6 +42,7 @@ export class Unharmed {
       await cluster.snapshots(cluster.alpha),
       await cluster.snapshots(cluster.beta),
       await cluster.datasets(cluster.beta),
+      await cluster.holds(cluster.beta),
       await cluster.agentLeftover(),
     )
   }
@@ -59,7 +61,8 @@ export class Unharmed {
     const snapshots = await this.cluster.snapshots(this.cluster.alpha)
     assert.equal(snapshots.slice(0, this.ours.length), this.ours)
     assert.is(snapshots.length, this.ours.length + (after === 'interruption' ? 1 : 0))
-    assert.equal(await this.cluster.holds(this.cluster.alpha), [])
+    const tags = (await this.cluster.holds(this.cluster.alpha)).map((line) => line.split('\t')[1])
+    assert.equal(tags, after === 'interruption' ? ['flocker:to:beta'] : [])
   }
 
   async checkReplica(
@@ -71,7 +74,7 @@ export class Unharmed {
     assert.equal(await this.cluster.snapshots(beta), this.theirs)
     const strip = (lines: string[]) => (after === 'refusal' ? lines : lines.map((line) => line.split('\t')[0]))
     assert.equal(strip(await this.cluster.datasets(beta)), strip(this.datasets))
-    assert.equal(await this.cluster.holds(beta), [])
+    assert.equal(await this.cluster.holds(beta), this.holds)
   }
 }
 

@@ -49,7 +49,13 @@ test('a cursor belongs to one peer, also when one name begins like another', () 
 })
 
 test('what an interrupted push left is judged by what the peer has', () => {
-  const mark = (name: string, guid: bigint, pendingFor?: string) => ({ name, guid, createtxg: guid, pendingFor })
+  const mark = (name: string, guid: bigint, pendingFor?: string) => ({
+    name,
+    guid,
+    createtxg: guid,
+    userrefs: 0n,
+    pendingFor,
+  })
   const snapshots = [mark('a', 1n), mark('b', 2n, 'beta'), mark('c', 3n, 'beta'), mark('d', 4n, 'gamma')]
   const known = judgePending(snapshots, 'beta', new Set([1n, 2n]), true)
   assert.equal([known.delivered.map(({ name }) => name), known.strays.map(({ name }) => name)], [['b'], ['c']])
