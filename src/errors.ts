@@ -101,14 +101,32 @@ export class NotAuthorizedError extends FlockerError {
   }
 }
 
-/** Replication can't go on as asked: `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`, `PARTIAL_STALE`, `PARTIAL_CHANGED`. */
+/** Replication can't go on as asked: `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`, `PARTIAL_STALE`, `PARTIAL_CHANGED`,
+ * `REPLICA_CHANGED`. */
 export class ReplicationError extends FlockerError {}
 
 /** Both sides have data and nothing in common to send from. Code `DIVERGED`. Nothing was touched. */
 export class DivergedError extends FlockerError {
-  constructor(message: string, details?: ErrorDetails) {
+  /** The newest snapshot that both sides have, where there is one and it is known here. */
+  readonly common: NamedPoint | undefined
+  /** The destination's snapshots that a rollback to `common` would destroy, newest first. */
+  readonly losing: readonly NamedPoint[]
+
+  constructor(
+    message: string,
+    details?: ErrorDetails,
+    histories: { common?: NamedPoint | undefined; losing?: readonly NamedPoint[] } = {},
+  ) {
     super('DIVERGED', message, details)
+    this.common = histories.common
+    this.losing = histories.losing ?? []
   }
+}
+
+/** A snapshot by the part of its name after the `@`, and its GUID. */
+export interface NamedPoint {
+  readonly name: string
+  readonly guid: bigint
 }
 
 /** A deadline passed. Code `TIMEOUT`. */

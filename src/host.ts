@@ -1,7 +1,7 @@
 import { type Logger, pino } from 'pino'
-import { ArgumentError } from './errors.js'
+import { ArgumentError, type NamedPoint } from './errors.js'
 import { chooseEngine, closePool, defaultEngine, openPool, version } from './lzc/index.js'
-import { Claims, type LocalHost, Peer, serve } from './replication/index.js'
+import { Claims, LocalDestination, type LocalHost, Peer, serve } from './replication/index.js'
 import {
   type Credentials,
   checkRules,
@@ -90,6 +90,25 @@ export class Host implements AsyncDisposable {
    */
   async getVolume(name: string): Promise<Volume> {
     return openVolume(this.root, name)
+  }
+
+  /**
+   * Gives a diverged replica on this host another name, so that its own is free for a pull.
+   * @returns its full name
+   * @throws ZfsError `NOT_FOUND`, `BUSY`
+   */
+  async preserveReplica(volume: string): Promise<string> {
+    return new LocalDestination(this.#self()).preserve(volume)
+  }
+
+  /**
+   * Rolls a replica on this host back: destroys the snapshots that are newer than `to`, and what was written since.
+   * @param losing all newer snapshots; where there are others by now, nothing is done
+   * @throws ReplicationError `REPLICA_CHANGED`; ZfsError `NOT_FOUND`, `BUSY`, `HAS_DEPENDENTS`
+   */
+  async rollbackReplica(volume: string, to: NamedPoint, losing: readonly NamedPoint[]): Promise<void> {
+    const guids = losing.map(({ guid }) => guid)
+    await new LocalDestination(this.#self()).rollback(volume, to.guid, guids)
   }
 
   /**

@@ -5,6 +5,7 @@ export {
   DivergedError,
   type ErrorDetails,
   FlockerError,
+  type NamedPoint,
   NotAuthorizedError,
   NotSupportedError,
   ReplicationError,

@@ -15,6 +15,7 @@ import { type HostFlags, hostOptions, withHostFlags } from './options.js'
 interface ReplicateFlags extends HostFlags {
   snapshot?: string
   discardPartial?: boolean
+  preserve?: boolean
   json?: boolean
 }
 
@@ -36,6 +37,7 @@ function withReplicateFlags(name: string, run: Replicate): Command {
     .argument('<host>', 'the peer: HOST or HOST:PORT')
     .option('--snapshot <name>', 'replicate this snapshot instead of taking one')
     .option('--discard-partial', 'discard what an interrupted run has left there, in place of going on with it')
+    .option('--preserve', 'where both have data and nothing in common, give what is there another name and begin again')
     .option('--json', 'print the result as JSON')
     .action((volume: string, address: string, flags: ReplicateFlags) => replicate(run, volume, address, flags))
 }
@@ -56,6 +58,7 @@ async function replicate(run: Replicate, volume: string, address: string, flags:
       onProgress: view.update,
       partial: flags.discardPartial ? 'discard' : 'resume',
       onAbort: 'keep',
+      onDivergence: flags.preserve ? 'preserve' : 'stop',
       ...(snapshot === undefined ? {} : { snapshot }),
     })
     view.end()

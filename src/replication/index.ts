@@ -1,4 +1,5 @@
 export { Claims } from './claims.js'
+export { LocalDestination } from './local-destination.js'
 export { checkVolumeName } from './names.js'
 export { ensureParents } from './parents.js'
 export { type LocalHost, Peer } from './peer.js'

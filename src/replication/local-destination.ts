@@ -1,13 +1,23 @@
-import { discardPartialReceive, getProperties, readResumeToken } from '../datasets/index.js'
+import { discardPartialReceive, getProperties, readResumeToken, unmount } from '../datasets/index.js'
 import { ReplicationError } from '../errors.js'
-import { type BeginRecord, exists, parseBeginRecord, type ReceiveStream, receive, version } from '../lzc/index.js'
+import {
+  type BeginRecord,
+  exists,
+  isEmbedded,
+  parseBeginRecord,
+  type ReceiveStream,
+  receive,
+  rename,
+  version,
+} from '../lzc/index.js'
 import { checkDestination, checkSpace } from './check-destination.js'
 import { newestFirst } from './inventory.js'
 import { keep, keepOnly } from './keep.js'
 import { readInventory } from './local.js'
-import { checkSnapshotName, checkVolumeName, receivedTag } from './names.js'
+import { checkSnapshotName, checkVolumeName, receivedTag, timeStamp } from './names.js'
 import { ensureParents } from './parents.js'
 import type { LocalHost } from './peer.js'
+import { rollBack } from './roll-back.js'
 import type { Arrival, Destination, DestinationInventory, Incoming, Received } from './sides.js'
 import { checkReceivable } from './stream-support.js'
 
@@ -82,6 +92,31 @@ export class LocalDestination implements Destination {
       }
       await discardPartialReceive(dataset)
       this.settings.logger.info({ dataset }, 'discarded what an interrupted receive had left')
+    } finally {
+      release()
+    }
+  }
+
+  async preserve(volume: string): Promise<string> {
+    const dataset = this.datasetOf(volume)
+    const release = await this.#claim(dataset)
+    try {
+      const preserved = `${dataset}-preserved-${timeStamp(new Date())}`
+      if (!isEmbedded()) await unmount(dataset)
+      await rename(dataset, preserved)
+      this.settings.logger.info({ dataset, preserved }, 'gave a diverged dataset another name')
+      return preserved
+    } finally {
+      release()
+    }
+  }
+
+  async rollback(volume: string, to: bigint, losing: readonly bigint[]): Promise<void> {
+    const dataset = this.datasetOf(volume)
+    const release = await this.#claim(dataset)
+    try {
+      await rollBack(dataset, to, losing)
+      this.settings.logger.info({ dataset, to: String(to), lost: losing.map(String) }, 'rolled back')
     } finally {
       release()
     }

@@ -61,6 +61,18 @@ export const receiveVolume = defineMethod('volume.receive', {
   result: z.object({ guid: uint64, bytes: uint64 }),
 })
 
+/** Gives the replica another name, which frees its own. */
+export const preserveVolume = defineMethod('volume.preserve', {
+  params: z.object({ volume }),
+  result: z.object({ dataset: datasetName }),
+})
+
+/** Rolls the replica back to a snapshot, if exactly these are newer. */
+export const rollbackVolume = defineMethod('volume.rollback', {
+  params: z.object({ volume, to: uint64, losing: z.array(uint64).max(maxListedPoints) }),
+  result: nothing,
+})
+
 // Where the other host is the sending side. Points are named by GUID: nothing is sent for a name.
 
 /** Settles what earlier replications to the asking host have left, and lists what there is. */

@@ -13,8 +13,12 @@ const prefix = 'flocker'
 
 /** A new snapshot's name: sorts by time, readable, and unique also when two are made in one millisecond. */
 export function snapshotName(now: Date): string {
-  const stamp = now.toISOString().replaceAll(/[-:]/g, '')
-  return `${prefix}-${stamp}-${randomBytes(2).toString('hex')}`
+  return `${prefix}-${timeStamp(now)}-${randomBytes(2).toString('hex')}`
+}
+
+/** A moment as names have it: sorts by time. */
+export function timeStamp(now: Date): string {
+  return now.toISOString().replaceAll(/[-:]/g, '')
 }
 
 /** The bookmark that remembers the last point a peer has confirmed: `flocker:PEER:GUID`. */
@@ -41,6 +45,8 @@ export function sendingTag(peer: string): string {
 export function receivedTag(peer: string): string {
   return `${prefix}:from:${peer}`
 }
+
+export const isReceivedTag = (tag: string): boolean => tag.startsWith(receivedTag(''))
 
 /** One component of a dataset's name (zfsprops(7)): no delimiter, and no `%`, which ZFS keeps for itself. */
 const component = /^[A-Za-z0-9][A-Za-z0-9_.:-]*$/

@@ -1,6 +1,8 @@
 import type { Logger } from 'pino'
+import type { NamedPoint } from '../errors.js'
 import type { Connection } from '../transport/index.js'
 import type { Claims } from './claims.js'
+import { RemoteDestination } from './remote-destination.js'
 
 /** What this host knows of itself. */
 export interface LocalHost {
@@ -29,6 +31,27 @@ export class Peer implements AsyncDisposable {
   /** Resolves when the connection has ended: with the error that ended it, or with nothing after {@link close}. */
   get closed(): Promise<Error | undefined> {
     return this.connection.closed
+  }
+
+  /**
+   * Gives a diverged replica of this host's on the peer another name, so that its own is free. Needs the right `receive`.
+   * @returns its full name there
+   * @throws ZfsError `NOT_FOUND`, `BUSY` (it is mounted and in use); NotAuthorizedError
+   */
+  async preserveReplica(volume: string): Promise<string> {
+    return new RemoteDestination(this).preserve(volume)
+  }
+
+  /**
+   * Rolls a replica on the peer back: destroys the snapshots that are newer than `to`, and what was written since. Needs the
+   * right `rollback`. A {@link DivergedError} has both arguments: `common` and `losing`.
+   *
+   * @param losing all newer snapshots; where there are others by now, nothing is done
+   * @throws ReplicationError `REPLICA_CHANGED`; ZfsError `NOT_FOUND`, `BUSY`, `HAS_DEPENDENTS`; NotAuthorizedError
+   */
+  async rollbackReplica(volume: string, to: NamedPoint, losing: readonly NamedPoint[]): Promise<void> {
+    const guids = losing.map(({ guid }) => guid)
+    await new RemoteDestination(this).rollback(volume, to.guid, guids)
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { TransportError } from '../errors.js'
 import type { DataChannel } from '../transport/index.js'
-import { discardPartial, inspectVolume, receiveVolume } from './messages.js'
+import { discardPartial, inspectVolume, preserveVolume, receiveVolume, rollbackVolume } from './messages.js'
 import type { Peer } from './peer.js'
 import type { Arrival, Destination, DestinationInventory, Incoming } from './sides.js'
 
@@ -39,6 +39,14 @@ export class RemoteDestination implements Destination {
 
   async discardPartial(volume: string, token: string, signal?: AbortSignal): Promise<void> {
     await this.peer.connection.request(discardPartial, { volume, token }, optional(signal))
+  }
+
+  async preserve(volume: string, signal?: AbortSignal): Promise<string> {
+    return (await this.peer.connection.request(preserveVolume, { volume }, optional(signal))).dataset
+  }
+
+  async rollback(volume: string, to: bigint, losing: readonly bigint[], signal?: AbortSignal): Promise<void> {
+    await this.peer.connection.request(rollbackVolume, { volume, to, losing: [...losing] }, optional(signal))
   }
 }
 

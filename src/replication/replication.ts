@@ -33,6 +33,12 @@ export interface ReplicationOptions {
    * pause, the next one goes on from there, as it does after any failure, a lost connection or a deadline.
    */
   onAbort?: 'discard' | 'keep'
+  /**
+   * What to do where both sides have data and no usable point in common. `stop`, the default: reject with a DivergedError, and nothing
+   * is touched. `preserve`: give the destination's dataset another name, and begin with a full stream. To roll it back instead:
+   * `rollbackReplica`.
+   */
+  onDivergence?: 'stop' | 'preserve'
 }
 
 export interface ReplicationResult {
@@ -49,6 +55,8 @@ export interface ReplicationResult {
   milliseconds: number
   /** The interrupted stream that was gone on with first, or was all that was to do. */
   resumed: ResumedStream | undefined
+  /** Where the destination's diverged dataset is now: its full name there. */
+  preserved: string | undefined
 }
 
 /** An interrupted stream that was gone on with. */
@@ -81,12 +89,13 @@ export interface Replication {
 /** Goes on with what is half there, plans, snapshots, delivers. */
 export async function replicateVolume(replication: Replication): Promise<ReplicationResult> {
   const started = performance.now()
-  const { options, source, volume, what } = replication
+  const { options, source, destination, volume, what, logger } = replication
   const before = await readSituation(replication)
   const chosen = options.snapshot === undefined ? undefined : chooseTarget(before.source, options.snapshot)
   const finished = await goOn(replication, before)
   const situation = before.partial === undefined ? before : await readSituation(replication)
   const resumed = finished?.resumed
+  let preserved: string | undefined
   const done = (kind: ReplicationResult['kind'], { name, guid }: Target, base?: IncrementalBase, bytes = 0n) => ({
     kind,
     snapshot: `${situation.source.dataset}@${name}`,
@@ -95,6 +104,7 @@ export async function replicateVolume(replication: Replication): Promise<Replica
     bytes: bytes + (resumed?.bytes ?? 0n),
     milliseconds: performance.now() - started,
     resumed,
+    preserved,
   })
   if (finished !== undefined && chosen !== undefined && finished.resumed.guid === chosen.guid) {
     return done(finished.kind, chosen, finished.base)
@@ -102,18 +112,28 @@ export async function replicateVolume(replication: Replication): Promise<Replica
 
   const plan = decide(replication, situation, chosen)
   throwIfAborted(options.signal, what)
+  if (plan.kind === 'full' && plan.preserve) {
+    preserved = await destination.preserve(volume, options.signal)
+    logger.info({ preserved }, 'the diverged dataset has another name now')
+  }
   const target = chosen ?? (await source.takeSnapshot(volume, options.signal))
   if (plan.kind === 'current') return done('current', target)
   const bytes = await deliver(replication, { target, base: plan.base, resume: undefined })
   return done(plan.kind, target, plan.base, bytes)
 }
 
-type Decision = { kind: 'current' } | { kind: 'full' | 'incremental'; base: IncrementalBase | undefined }
+type Decision =
+  | { kind: 'current' }
+  | { kind: 'full'; base: undefined; preserve: boolean }
+  | { kind: 'incremental'; base: IncrementalBase }
 
-function decide({ destination }: Replication, situation: Situation, chosen: Target | undefined): Decision {
+function decide({ destination, options }: Replication, situation: Situation, chosen: Target | undefined): Decision {
   const { dataset, exists, snapshots } = situation.destination
   const plan = planPush(situation.source, exists ? { dataset, snapshots, bookmarks: [] } : undefined, chosen)
-  if (plan.kind === 'diverged') throw divergedError(dataset, destination.identity, plan.divergence)
+  if (plan.kind === 'diverged') {
+    if (options.onDivergence === 'preserve') return { kind: 'full', base: undefined, preserve: true }
+    throw divergedError(dataset, destination.identity, plan.divergence)
+  }
   if (plan.kind === 'superseded') {
     throw new ReplicationError(
       'SUPERSEDED',
@@ -124,7 +144,7 @@ function decide({ destination }: Replication, situation: Situation, chosen: Targ
       },
     )
   }
-  return plan.kind === 'full' ? { kind: 'full', base: undefined } : plan
+  return plan.kind === 'full' ? { kind: 'full', base: undefined, preserve: false } : plan
 }
 
 function chooseTarget({ dataset, snapshots }: SourceInventory, name: string): Target {

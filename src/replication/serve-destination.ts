@@ -1,7 +1,14 @@
 import type { z } from 'zod'
 import { type Handler, handle, type RequestContext } from '../transport/index.js'
 import { LocalDestination } from './local-destination.js'
-import { discardPartial, inspectVolume, maxListedPoints, receiveVolume } from './messages.js'
+import {
+  discardPartial,
+  inspectVolume,
+  maxListedPoints,
+  preserveVolume,
+  receiveVolume,
+  rollbackVolume,
+} from './messages.js'
 import { move } from './move.js'
 import type { Gate, ServeSettings } from './serve.js'
 import type { Received } from './sides.js'
@@ -22,6 +29,15 @@ export function serveDestination(settings: ServeSettings, allowed: Gate): Handle
     handle(discardPartial, async ({ volume, token }, { peer }) => {
       allowed(volume, peer, 'receive')
       await destination.discardPartial(volume, token)
+      return {}
+    }),
+    handle(preserveVolume, async ({ volume }, { peer }) => {
+      allowed(volume, peer, 'receive')
+      return { dataset: await destination.preserve(volume) }
+    }),
+    handle(rollbackVolume, async ({ volume, to, losing }, { peer }) => {
+      allowed(volume, peer, 'rollback')
+      await destination.rollback(volume, to, losing)
       return {}
     }),
     handle(receiveVolume, async (params, context) => {

@@ -116,4 +116,11 @@ export interface Destination {
   open(arrival: Arrival, begin: Buffer, least: bigint, signal: AbortSignal): Promise<Incoming>
   /** Destroys what an interrupted receive has left, if it is still what this token stands for. */
   discardPartial(volume: string, token: string, signal?: AbortSignal): Promise<void>
+  /** Gives the replica another name, which it returns in full, so that its own is free. */
+  preserve(volume: string, signal?: AbortSignal): Promise<string>
+  /**
+   * Rolls the replica back to a snapshot, which destroys the newer ones.
+   * @param losing the GUIDs of all of these: if there are others by now, nothing is done
+   */
+  rollback(volume: string, to: bigint, losing: readonly bigint[], signal?: AbortSignal): Promise<void>
 }

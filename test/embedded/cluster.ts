@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { listSnapshots } from '../../src/datasets/index.js'
 import { createCa, createHostCertificate, type Host, openHost, type Volume } from '../../src/index.js'
+import { VERBS } from '../../src/transport/index.js'
 import { readable } from '../../src/volumes/block.js'
 
 const program = join(__dirname, '../../src/cli/main.js')
@@ -57,7 +58,7 @@ export async function equip(directory: string): Promise<void> {
       addresses: ['127.0.0.1'],
     })
   }
-  const rules = [{ peer: 'alpha', verbs: ['inspect', 'receive', 'send'], datasets: ['beta/flocker/**'] }]
+  const rules = [{ peer: 'alpha', verbs: [...VERBS], datasets: ['beta/flocker/**'] }]
   await writeFile(join(directory, 'rules.json'), JSON.stringify(rules))
 }
 
