@@ -63,7 +63,7 @@ static int NextChild(zfs_cmd_t *command) {
   do {
     error = dmu_dir_list_next(os, sizeof(command->zc_name) - length, command->zc_name + length, NULL,
                               &command->zc_cookie);
-  } while (error == 0 && strchr(command->zc_name, '$') != NULL);
+  } while (error == 0 && strpbrk(command->zc_name, "$%") != NULL);
   dmu_objset_rele(os, FTAG);
   return error;
 }

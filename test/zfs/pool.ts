@@ -4,8 +4,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { promisify } from 'node:util'
+import * as assert from 'uvu/assert'
 import { FlockerError } from '../../src/errors.js'
 
 const execFileAsync = promisify(execFile)
@@ -67,6 +68,17 @@ export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = []
   for await (const item of items) list.push(item)
   return list
+}
+
+/** Aborts a send or a receive, which must end within a second. */
+export async function endsAtOnce(stream: Readable | Writable, abort: AbortController): Promise<void> {
+  const closed = new Promise((resolve) => stream.once('close', resolve))
+  const error = new Promise<Error & { code?: string }>((resolve) => stream.once('error', resolve))
+  const started = performance.now()
+  abort.abort()
+  assert.is((await error).code, 'ABORTED')
+  await closed
+  assert.ok(performance.now() - started < 1000, 'within a second')
 }
 
 /** This process's pipes, eventfds and /dev/zfs descriptors. */
