@@ -159,11 +159,4 @@ FLOCKER_EMBEDDED_API int flocker_embedded_volume_discard(const char *dataset, ui
   return WithVolume(dataset, B_TRUE, Discard, &transfer);
 }
 
-FLOCKER_EMBEDDED_API int flocker_embedded_volume_flush(const char *dataset) {
-  spa_t *spa;
-  int error = spa_open(dataset, &spa, FTAG);
-  if (error != 0) return error;
-  txg_wait_synced(spa_get_dsl(spa), 0);
-  spa_close(spa, FTAG);
-  return 0;
-}
+FLOCKER_EMBEDDED_API int flocker_embedded_volume_flush(const char *dataset) { return PoolSync(dataset); }

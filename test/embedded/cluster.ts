@@ -1,11 +1,14 @@
 /** Two embedded hosts on this machine: alpha in this process, beta the command's agent in another; real TLS between them. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { createCa, createHostCertificate, type Host, openHost, type Volume } from '../../src/index.js'
+import { pipeline } from 'node:stream/promises'
+import { createCa, createHostCertificate, type Host, openHost, pushVolume, type Volume } from '../../src/index.js'
+
+export const mebibyte = 1024 * 1024
 
 const program = join(__dirname, '../../src/cli/main.js')
 
@@ -17,8 +20,11 @@ export class Agent implements AsyncDisposable {
     private readonly ended: Promise<string>,
   ) {}
 
-  static async start(directory: string, argv: string[]): Promise<Agent> {
-    const child = spawn(process.execPath, [program, 'agent', '--port', '0', '--address', '127.0.0.1', ...argv], {
+  /** `wrapper`: a command that runs it. */
+  static async start(directory: string, argv: string[], wrapper: string[] = []): Promise<Agent> {
+    const command = [process.execPath, program, 'agent', '--port', '0', '--address', '127.0.0.1', ...argv]
+    const [file, ...rest] = [...wrapper, ...command] as [string, ...string[]]
+    const child = spawn(file, rest, {
       stdio: ['ignore', 'pipe', 'inherit'],
       cwd: directory,
     })
@@ -59,17 +65,9 @@ export async function openAlpha(directory: string): Promise<Host> {
   return openHost({ embedded: join(directory, 'a'), pool: 'alpha', credentials: join(directory, 'alpha') })
 }
 
-export function startBeta(directory: string): Promise<Agent> {
-  return Agent.start(directory, [
-    '--embedded',
-    'b',
-    '--pool',
-    'beta',
-    '--credentials',
-    'beta',
-    '--authorize',
-    'rules.json',
-  ])
+export function startBeta(directory: string, wrapper: string[] = []): Promise<Agent> {
+  const identity = ['--credentials', 'beta', '--authorize', 'rules.json']
+  return Agent.start(directory, ['--embedded', 'b', '--pool', 'beta', ...identity], wrapper)
 }
 
 /** Opens beta's pool in this process, for looking at it while no agent has it. */
@@ -82,4 +80,19 @@ export async function digest(volume: Volume): Promise<string> {
   const hash = createHash('sha256')
   for await (const bytes of volume.readable()) hash.update(bytes as Buffer)
   return hash.digest('hex')
+}
+
+function* random(mebibytes: number): Generator<Buffer> {
+  for (let i = 0; i < mebibytes; i++) yield randomBytes(mebibyte)
+}
+
+/** Fills a range of a volume with random bytes. */
+export async function fill(volume: Volume, start: number, mebibytes: number): Promise<void> {
+  await pipeline(random(mebibytes), volume.writable({ start: start * mebibyte }))
+}
+
+/** Pushes over a connection of its own to an agent on this machine. */
+export async function push(alpha: Host, volume: Volume, port: number) {
+  await using beta = await alpha.connect(`127.0.0.1:${port}`)
+  return await pushVolume(volume, beta)
 }

@@ -1,26 +1,14 @@
 /** Pushes between two processes with pools in files: no kernel module, no root. */
-import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { listSnapshots } from '../../src/datasets/index.js'
-import { type Host, pushVolume, type Volume } from '../../src/index.js'
+import { pushVolume, type Volume } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
-import { digest, openAlpha, openBeta, startBeta } from './cluster.js'
+import { digest, fill, mebibyte, openAlpha, openBeta, push, startBeta } from './cluster.js'
 import { build, withDirectory } from './engine.js'
-
-const mebibyte = 1024 * 1024
-
-function* random(mebibytes: number): Generator<Buffer> {
-  for (let i = 0; i < mebibytes; i++) yield randomBytes(mebibyte)
-}
-
-async function fill(volume: Volume, start: number, mebibytes: number): Promise<void> {
-  await pipeline(random(mebibytes), volume.writable({ start: start * mebibyte }))
-}
 
 /** Replicas and their source are equal, and beta has kept so many snapshots. */
 async function checkReplica(directory: string, source: Volume, snapshots: number): Promise<void> {
@@ -31,11 +19,6 @@ async function checkReplica(directory: string, source: Volume, snapshots: number
   for await (const { name } of listSnapshots(replica.dataset)) names.push(name)
   assert.is(names.length, snapshots)
   assert.is((await failure(replica.write(0, Buffer.alloc(512)))).code, 'READ_ONLY')
-}
-
-async function push(alpha: Host, volume: Volume, port: number) {
-  await using beta = await alpha.connect(`127.0.0.1:${port}`)
-  return await pushVolume(volume, beta)
 }
 
 test('full, incremental, unchanged', () =>
