@@ -205,6 +205,7 @@ static int InheritProp(zfs_cmd_t *command) {
   if (property == ZPROP_USERPROP) {
     return zfs_prop_user(name) ? dsl_prop_inherit(command->zc_name, name, source) : EINVAL;
   }
+  if (property == ZFS_PROP_MLSLABEL) return EPERM;
   if (!toReceived && !zfs_prop_inheritable(property)) return EINVAL;
   if (property == ZFS_PROP_VOLSIZE || property == ZFS_PROP_VERSION) return EINVAL;
   return InheritSpecial(command->zc_name, source, property);

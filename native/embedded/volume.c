@@ -8,7 +8,7 @@ static const char kSizeName[] = "size";
 static const uint64_t kWriteSize = 1ULL << 20;
 
 int VolumeCheckSize(uint64_t size, uint64_t block) {
-  if (block < SPA_MINBLOCKSIZE || block > (1 << 20) || !ISP2(block)) return EDOM;
+  if (block < SPA_MINBLOCKSIZE || block > (uint64_t)zfs_max_recordsize || !ISP2(block)) return EDOM;
   return size == 0 || size % block != 0 || size > INT64_MAX ? EINVAL : 0;
 }
 

@@ -7,7 +7,11 @@ import type { Engine } from '../../src/lzc/index.js'
 export const notSupported: Readonly<Record<Engine, Readonly<Record<string, readonly string[]>>>> = {
   embedded: {
     machine: ['mounting a filesystem', 'unmounting a filesystem'],
-    properties: ["setting a filesystem's version"],
+    receive: ['a stream of the other byte order'],
+    properties: [
+      'a filesystem of an older version',
+      'small blocks of a size that is no power of two, or above 128 KiB',
+    ],
   },
   kernel: {
     machine: ['opening a pool in a file', "reading a volume's bytes", "writing a volume's bytes"],

@@ -20,7 +20,13 @@ export class KernelEngine implements EngineUnderTest {
   }
 
   async close(): Promise<void> {
-    await run('zpool', ['export', this.pool])
+    // A volume's device appears some time after the volume, and is opened for that.
+    const exported = (): Promise<boolean> =>
+      run('zpool', ['export', this.pool]).then(
+        () => true,
+        () => false,
+      )
+    await eventually(exported, 10_000)
   }
 
   async write(volume: string, offset: number, bytes: Buffer): Promise<void> {

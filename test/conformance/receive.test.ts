@@ -6,6 +6,7 @@ import { getProperties, listSnapshots, setProperties } from '../../src/datasets/
 import { ArgumentError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
 import { all, endsAtOnce, failure, fresh, pause } from '../zfs/pool.js'
+import { inOtherOrder } from './byte-order.js'
 import { conformance, type EngineUnderTest } from './engine.js'
 import {
   change,
@@ -249,6 +250,17 @@ conformance('receive', (test, engine) => {
     const to = fresh()
     await feed(Buffer.concat([full, Buffer.alloc(4 * mebibyte, 'x')]), `${to}@1`)
     assert.equal(await snapshotsOf(to), ['@1'])
+  })
+
+  test('a stream of the other byte order', async () => {
+    const [name, to] = [fresh(), fresh()]
+    await lzc.create(name, { type: 'volume', properties: { volsize: '4M' } })
+    await engine.write(name, 0, randomBytes(65_536))
+    await lzc.snapshot(`${name}@1`)
+    const { begin } = await feed(inOtherOrder(await sent(`${name}@1`)), `${to}@1`)
+    assert.is(begin.byteswapped, true)
+    assert.is(await guidOf(`${to}@1`), await guidOf(`${name}@1`))
+    await assertSame(engine, to, name)
   })
 
   test('a quota in the way', async () => {
