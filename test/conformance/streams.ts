@@ -9,10 +9,11 @@ import type { EngineUnderTest } from './engine.js'
 
 export const mebibyte = 1024 * 1024
 
-/** A volume of 4 MiB with a random one at its beginning. */
-export async function newVolume(engine: EngineUnderTest, name = fresh()): Promise<string> {
-  await lzc.create(name, { type: 'volume', properties: { volsize: '4M' } })
-  await engine.write(name, 0, randomBytes(mebibyte))
+/** A volume of 4 MiB with a random one at its beginning; or of so many, all of them random. */
+export async function newVolume(engine: EngineUnderTest, mebibytes?: number): Promise<string> {
+  const name = fresh()
+  await lzc.create(name, { type: 'volume', properties: { volsize: `${mebibytes ?? 4}M` } })
+  await engine.write(name, 0, randomBytes((mebibytes ?? 1) * mebibyte))
   return name
 }
 

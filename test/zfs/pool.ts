@@ -1,6 +1,7 @@
 /** What the tests on a real pool share. They run inside a host of the lab, or as root on a machine with ZFS. */
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -58,9 +59,11 @@ export async function failure(promise: Promise<unknown>): Promise<FlockerError> 
   throw new Error('it did not fail')
 }
 
+/** All of a stream, once it has closed. */
 export async function collect(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of stream) chunks.push(chunk as Buffer)
+  if (!stream.closed) await once(stream, 'close')
   return Buffer.concat(chunks)
 }
 
@@ -106,4 +109,12 @@ export async function eventually(condition: () => boolean | Promise<boolean>, mi
     if (performance.now() > deadline) throw new Error('it did not come to hold in time')
     await pause(20)
   }
+}
+
+/** Runs something and checks that it leaves neither a descriptor nor, where they are all ours, a thread. */
+export async function leavesNothing(body: () => Promise<void>, ours = true): Promise<void> {
+  const before = { fds: descriptors().sort(), threads: threads() }
+  await body()
+  if (ours) await eventually(() => threads() <= before.threads)
+  assert.equal(descriptors().sort(), before.fds)
 }
