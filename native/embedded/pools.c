@@ -1,14 +1,7 @@
 /* libzfs_core's functions of a whole pool. */
 #include "engine.h"
 
-FLOCKER_EMBEDDED_API int lzc_sync(const char *pool, nvlist_t *options, nvlist_t **result) {
-  spa_t *spa;
-  int error = spa_open(pool, &spa, FTAG);
-  if (error != 0) return error;
-  txg_wait_synced(spa_get_dsl(spa), 0);
-  spa_close(spa, FTAG);
-  return 0;
-}
+FLOCKER_EMBEDDED_API int lzc_sync(const char *pool, nvlist_t *options, nvlist_t **result) { return PoolSync(pool); }
 
 static int Run(const char *pool, const char *program, boolean_t sync, uint64_t instructions, uint64_t memory,
                nvlist_t *arguments, nvlist_t **result) {

@@ -14,7 +14,7 @@ import {
 } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
-import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, snapshotsOf, startBeta } from './cluster.js'
+import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
 import { build, withDirectory } from './engine.js'
 
 /** Replicas and their source are equal, and beta has kept so many snapshots. */
@@ -24,11 +24,6 @@ async function checkReplica(directory: string, source: Volume, snapshots: number
   assert.is(await digest(replica), await digest(source))
   assert.is((await snapshotsOf(replica.dataset)).length, snapshots)
   assert.is((await failure(replica.write(0, Buffer.alloc(512)))).code, 'READ_ONLY')
-}
-
-async function push(alpha: Host, volume: Volume, port: number) {
-  await using beta = await alpha.connect(`127.0.0.1:${port}`)
-  return await pushVolume(volume, beta)
 }
 
 test('full, incremental, unchanged', () =>
