@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { listSnapshots } from '../../src/datasets/index.js'
-import { type Host, pushVolume, type Volume } from '../../src/index.js'
+import { type Host, pushVolume, type Verb, type Volume } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
 import { digest, openAlpha, openBeta, startBeta } from './cluster.js'
@@ -113,6 +113,31 @@ test('closing the connection in the middle of a push ends it, in one error', () 
     for await (const { name } of listSnapshots(volume.dataset)) names.push(name)
     assert.equal(names, [])
     assert.is((await push(alpha, volume, agent.port)).kind, 'full')
+  }))
+
+test('the process that serves a replica gives it back', () =>
+  withDirectory(async (directory) => {
+    await using alpha = await openAlpha(directory)
+    await using beta = await openBeta(directory)
+    const verbs: Verb[] = ['inspect', 'receive']
+    const serve = (host: Host, peer: string) =>
+      host.listen({ port: 0, address: '127.0.0.1', authorize: [{ peer, verbs, datasets: [`${host.root}/**`] }] })
+    const [ours, theirs] = [await serve(alpha, 'beta'), await serve(beta, 'alpha')]
+    const lost = await alpha.createVolume('disk', { size: 16 * mebibyte })
+    await fill(lost, 0, 8)
+    const { snapshot, guid } = await push(alpha, lost, theirs.port)
+    const before = await digest(lost)
+    await lzc.destroySnapshots([snapshot])
+    await lzc.destroyBookmarks(
+      Object.keys(await lzc.getBookmarks(lost.dataset)).map((name) => `${lost.dataset}#${name}`),
+    )
+    await lzc.destroy(lost.dataset)
+
+    await using peer = await beta.connect(`127.0.0.1:${ours.port}`)
+    const name = snapshot.split('@')[1] as string
+    const returned = await pushVolume(await beta.getVolume('disk'), peer, { snapshot: name })
+    assert.equal([returned.kind, returned.guid], ['full', guid])
+    assert.is(await digest(await alpha.getVolume('disk')), before)
   }))
 
 test('what needs the kernel is not supported, and mistakes are told before anything is touched', () =>
