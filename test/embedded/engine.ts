@@ -77,6 +77,11 @@ export class Engine implements AsyncDisposable {
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
   }
 
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('the driver has not started')
+    return this.#child.pid
+  }
+
   /** What the engine answers to a command, whatever that is. */
   async ask(...words: (string | number)[]): Promise<Answer> {
     this.#child.stdin?.write(`${words.join(' ')}\n`)
