@@ -1,4 +1,4 @@
-import { type Inventory, newestFirst, type SnapshotPoint } from './inventory.js'
+import { type Inventory, newestFirst, newestOf, type SnapshotPoint } from './inventory.js'
 
 /** Where an incremental stream starts: a snapshot of the source, or a bookmark where the snapshot itself is gone. */
 export interface IncrementalBase {
@@ -28,9 +28,7 @@ export type Plan =
   | { kind: 'diverged'; divergence: Divergence }
 
 /**
- * Decides how to bring a snapshot of the source to the destination. Points match by GUID, never by name. An incremental
- * stream applies only on top of the destination's newest snapshot (zfs-receive(8)), so a common point that is older than that
- * is divergence: going on would mean to roll the destination back.
+ * Decides how to bring a snapshot of the source to the destination. Points match by GUID, never by name.
  *
  * @param source what the sending host has
  * @param destination what the receiving host has, or `undefined` where it has no such dataset
@@ -39,33 +37,60 @@ export type Plan =
 export function planPush(source: Inventory, destination: Inventory | undefined, target?: SnapshotPoint): Plan {
   if (destination === undefined) return { kind: 'full' }
   if (destination.snapshots.some(({ guid }) => guid === target?.guid)) return { kind: 'current' }
-  const bases = basesByGuid(source)
-  const history = newestFirst(destination.snapshots)
-  const commonIndex = history.findIndex((point) => bases.has(point.guid))
-  const common = history[commonIndex]
-  if (common === undefined) {
-    return {
-      kind: 'diverged',
-      divergence: { reason: 'no-common-point', common, onlyOnDestination: history },
-    }
-  }
-  if (commonIndex > 0) {
-    const onlyOnDestination = history.slice(0, commonIndex)
-    return { kind: 'diverged', divergence: { reason: 'destination-has-newer', common, onlyOnDestination } }
-  }
-  const base = bases.get(common.guid) as IncrementalBase
+  const relation = relate(new Bases(source), destination.snapshots)
+  if (relation.kind === 'diverged') return relation
+  const { base, newest } = relation
   if (target === undefined || base.createtxg < target.createtxg) return { kind: 'incremental', base }
-  return { kind: 'superseded', by: common }
+  return { kind: 'superseded', by: newest }
+}
+
+/** How a destination's history stands to the source's. */
+export type Relation<P extends SnapshotPoint> =
+  /** It ends in a point of the source, which an incremental stream can start from. */
+  { kind: 'follows'; base: IncrementalBase; newest: P } | { kind: 'diverged'; divergence: Divergence }
+
+/**
+ * Compares two histories. An incremental stream applies only on top of the destination's newest snapshot (zfs-receive(8)), so
+ * a common point that is older than that is divergence: going on would mean to roll the destination back.
+ */
+export function relate<P extends SnapshotPoint>(bases: Bases, snapshots: readonly P[]): Relation<P> {
+  const newest = newestOf(snapshots)
+  const base = newest === undefined ? undefined : bases.get(newest.guid)
+  if (newest !== undefined && base !== undefined) return { kind: 'follows', base, newest }
+  const history = newestFirst(snapshots)
+  const commonIndex = history.findIndex(({ guid }) => bases.has(guid))
+  const common = history[commonIndex]
+  const reason = common === undefined ? 'no-common-point' : 'destination-has-newer'
+  const onlyOnDestination = common === undefined ? history : history.slice(0, commonIndex)
+  return { kind: 'diverged', divergence: { reason, common, onlyOnDestination } }
 }
 
 /** What a stream can start from. A snapshot is preferred to a bookmark of the same GUID: it can be held while the stream runs. */
-export function basesByGuid(source: Inventory): Map<bigint, IncrementalBase> {
-  const bases = new Map<bigint, IncrementalBase>()
-  for (const point of source.bookmarks) {
-    bases.set(point.guid, { ...point, kind: 'bookmark', name: `${source.dataset}#${point.name}` })
+export class Bases {
+  readonly #snapshots: ReadonlyMap<bigint, SnapshotPoint>
+  readonly #bookmarks: ReadonlyMap<bigint, SnapshotPoint>
+
+  constructor(private readonly source: Inventory) {
+    this.#snapshots = byGuid(source.snapshots)
+    this.#bookmarks = byGuid(source.bookmarks)
   }
-  for (const point of source.snapshots) {
-    bases.set(point.guid, { ...point, kind: 'snapshot', name: `${source.dataset}@${point.name}` })
+
+  has(guid: bigint): boolean {
+    return this.#snapshots.has(guid) || this.#bookmarks.has(guid)
   }
-  return bases
+
+  get(guid: bigint): IncrementalBase | undefined {
+    const snapshot = this.#snapshots.get(guid)
+    if (snapshot !== undefined) return this.#base('snapshot', '@', snapshot)
+    const bookmark = this.#bookmarks.get(guid)
+    return bookmark === undefined ? undefined : this.#base('bookmark', '#', bookmark)
+  }
+
+  #base(kind: IncrementalBase['kind'], mark: string, { name, guid, createtxg }: SnapshotPoint): IncrementalBase {
+    return { kind, name: `${this.source.dataset}${mark}${name}`, guid, createtxg }
+  }
+}
+
+function byGuid(points: readonly SnapshotPoint[]): Map<bigint, SnapshotPoint> {
+  return new Map(points.map((point) => [point.guid, point]))
 }
