@@ -9,12 +9,6 @@ export interface Matching {
   related: Map<TreeDataset, TreeDataset>
 }
 
-interface Claim {
-  replica: TreeDataset
-  /** It has snapshots that the source does not know. */
-  diverged: boolean
-}
-
 /**
  * Tells what is whose replica by the GUIDs of their snapshots, whatever they are called. The newest snapshot of a replica that
  * the source knows decides, since a promoted clone takes the older ones with it (zfs-promote(8)).
@@ -22,60 +16,70 @@ interface Claim {
  * Where a dataset has several copies, the one with its name is its replica. One that has diverged and has another name is
  * none: it was renamed to be kept.
  */
-export function matchTrees(source: Iterable<TreeDataset>, destination: Iterable<TreeDataset>): Matching {
-  const holders = holdersByGuid(source)
+export function matchTrees(source: readonly TreeDataset[], destination: readonly TreeDataset[]): Matching {
   const matching: Matching = { replicas: new Map(), related: new Map() }
-  for (const replica of destination) {
-    const found = findSource(replica, holders)
-    if (found === undefined) continue
-    const { dataset, diverged } = found
+  const match = (replica: TreeDataset, dataset: TreeDataset, diverged: boolean): void => {
     matching.related.set(replica, dataset)
-    if (isBetter({ replica, diverged }, dataset, matching.replicas.get(dataset)))
-      matching.replicas.set(dataset, replica)
+    if (isBetter(replica, diverged, dataset, matching.replicas.get(dataset))) matching.replicas.set(dataset, replica)
+  }
+  // Nearly always the newest one is known, so the rest of the histories is looked at only where it isn't.
+  const newest = new Map(destination.map((replica) => [replica, newestGuid(replica)]))
+  const holders = holdersOf(source, new Set(newest.values()))
+  const unknown: TreeDataset[] = []
+  for (const [replica, guid] of newest) {
+    const dataset = guid === undefined ? undefined : chooseHolder(holders, guid, replica)
+    if (dataset !== undefined) match(replica, dataset, false)
+    else if (replica.snapshots.length > 1) unknown.push(replica)
+  }
+  const older = holdersOf(source, new Set(unknown.flatMap(({ snapshots }) => snapshots.map(({ guid }) => guid))))
+  for (const replica of unknown) {
+    const common = newestFirst(replica.snapshots).find(({ guid }) => older.has(guid))
+    const dataset = common && chooseHolder(older, common.guid, replica)
+    if (dataset !== undefined) match(replica, dataset, true)
   }
   return matching
 }
 
-function isBetter({ replica, diverged }: Claim, dataset: TreeDataset, other: TreeDataset | undefined): boolean {
+function isBetter(
+  replica: TreeDataset,
+  diverged: boolean,
+  dataset: TreeDataset,
+  other: TreeDataset | undefined,
+): boolean {
   if (replica.type !== dataset.type) return false
   if (replica.name === dataset.name) return true
   // A root stays where it is: it can't be moved below itself, nor what is below it to its place.
   return !diverged && other === undefined && replica.name !== '' && dataset.name !== ''
 }
 
-function findSource(
-  replica: TreeDataset,
-  holders: ReadonlyMap<bigint, TreeDataset[]>,
-): { dataset: TreeDataset; diverged: boolean } | undefined {
-  const choose = (guid: bigint): TreeDataset | undefined => {
-    const candidates = holders.get(guid)
-    return candidates?.find(({ name }) => name === replica.name) ?? candidates?.[0]
-  }
-  const newest = newestOf(replica.snapshots)
-  if (newest === undefined) {
-    const { partial } = replica
-    const dataset = typeof partial === 'object' ? choose(partial.toguid) : undefined
-    return dataset && { dataset, diverged: false }
-  }
-  const dataset = choose(newest.guid)
-  if (dataset !== undefined) return { dataset, diverged: false }
-  for (const { guid } of newestFirst(replica.snapshots)) {
-    const older = choose(guid)
-    if (older !== undefined) return { dataset: older, diverged: true }
-  }
-  return undefined
+/** Of what a replica ends in, or is to end in where it is only half there. */
+function newestGuid({ snapshots, partial }: TreeDataset): bigint | undefined {
+  return newestOf(snapshots)?.guid ?? (typeof partial === 'object' ? partial.toguid : undefined)
 }
 
-/** Who has a point: as a snapshot, and after those as a bookmark. */
-function holdersByGuid(source: Iterable<TreeDataset>): Map<bigint, TreeDataset[]> {
+function chooseHolder(
+  holders: ReadonlyMap<bigint, readonly TreeDataset[]>,
+  guid: bigint,
+  { name }: TreeDataset,
+): TreeDataset | undefined {
+  const candidates = holders.get(guid)
+  return candidates?.find((dataset) => dataset.name === name) ?? candidates?.[0]
+}
+
+/** Who has these points: as a snapshot, and after those as a bookmark. */
+function holdersOf(
+  source: readonly TreeDataset[],
+  wanted: ReadonlySet<bigint | undefined>,
+): Map<bigint, TreeDataset[]> {
   const holders = new Map<bigint, TreeDataset[]>()
-  const all = [...source]
+  if (wanted.size === 0) return holders
   for (const points of ['snapshots', 'bookmarks'] as const) {
-    for (const dataset of all) {
+    for (const dataset of source) {
       for (const { guid } of dataset[points]) {
+        if (!wanted.has(guid)) continue
         const known = holders.get(guid)
         if (known === undefined) holders.set(guid, [dataset])
-        else if (!known.includes(dataset)) known.push(dataset)
+        else known.push(dataset)
       }
     }
   }

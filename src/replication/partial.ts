@@ -2,7 +2,7 @@ import type { SendFlags } from '../lzc/index.js'
 import type { ResumeToken } from '../stream/index.js'
 import type { BookmarkPoint, Inventory, SnapshotPoint } from './inventory.js'
 import type { MarkedSnapshot } from './pending.js'
-import { Bases, type IncrementalBase } from './plan.js'
+import { baseWithGuid, type IncrementalBase } from './plan.js'
 
 /** Where to go on with an interrupted stream, and how to make the same stream again. */
 export interface ResumePoint {
@@ -49,7 +49,7 @@ export function judgePartial<P extends SnapshotPoint>(
 }
 
 function baseOf(guid: bigint, local: Inventory, origin: SnapshotPoint | undefined): IncrementalBase | undefined {
-  return origin?.guid === guid ? { kind: 'snapshot', ...origin } : new Bases(local).get(guid)
+  return origin?.guid === guid ? { kind: 'snapshot', ...origin } : baseWithGuid(local, guid)
 }
 
 function isBefore(base: SnapshotPoint, target: SnapshotPoint): boolean {

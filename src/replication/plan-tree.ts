@@ -1,10 +1,10 @@
 import { type NameFilter, nameFilter } from './filter.js'
-import { newestFirst, newestOf, type SnapshotPoint } from './inventory.js'
+import { type Inventory, newestFirst, newestOf, type SnapshotPoint } from './inventory.js'
 import { type Matching, matchTrees } from './match-trees.js'
 import { judgePartial, type PartialVerdict } from './partial.js'
 import { Placement, type Role } from './placement.js'
 import { type Place, Places } from './places.js'
-import { Bases, type Divergence, type IncrementalBase, relate } from './plan.js'
+import { baseWithGuid, type Divergence, type IncrementalBase, relate } from './plan.js'
 import { sendOrder } from './plan-order.js'
 import { type Selection, SendChain, snapshotsToSend } from './send-steps.js'
 import { byName, fullName, inventoryOf, parentName, type Tree, type TreeDataset, type TreeSnapshot } from './tree.js'
@@ -74,7 +74,7 @@ class TreePlanner {
     const replicas = byName(destination)
     this.#selectsDataset = nameFilter(datasets)
     this.#selection = { selects: nameFilter(snapshots), origins: new Map() }
-    this.#matching = matchTrees(this.#datasets.values(), replicas.values())
+    this.#matching = matchTrees([...this.#datasets.values()], [...replicas.values()])
     this.#judgePartials()
     this.#places = new Places(destination.root, replicas, (replica) => this.#holds(replica))
     this.#discardBeginnings()
@@ -87,7 +87,7 @@ class TreePlanner {
 
   plan(): TreePlan {
     this.#placement.settleEarly()
-    for (const dataset of sendOrder(this.#datasets, this.#originDatasets())) {
+    for (const dataset of this.#sendOrder()) {
       this.#placement.settle(dataset)
       this.#planDataset(dataset)
     }
@@ -114,7 +114,7 @@ class TreePlanner {
 
   #follow(dataset: TreeDataset, replica: TreeDataset, place: Place): void {
     const verdict = this.#verdicts.get(dataset)
-    const relation = replica.snapshots.length > 0 ? relate(this.#bases(dataset), replica.snapshots) : undefined
+    const relation = replica.snapshots.length > 0 ? relate(this.#inventory(dataset), replica.snapshots) : undefined
     if (relation?.kind === 'diverged') {
       this.#diverged(dataset, replica, place, relation.divergence)
       return
@@ -158,7 +158,7 @@ class TreePlanner {
     const { replica } = place
     if (!this.#selectsDataset(dataset.name) || replica === undefined) return
     if (replica.type !== dataset.type || replica.snapshots.length > 0 || dataset.snapshots.length > 0) {
-      const relation = relate(this.#bases(dataset), replica.snapshots)
+      const relation = relate(this.#inventory(dataset), replica.snapshots)
       const divergence: Divergence =
         relation.kind === 'diverged'
           ? relation.divergence
@@ -170,7 +170,7 @@ class TreePlanner {
   #diverged(dataset: TreeDataset, replica: TreeDataset, place: Place, divergence: Divergence): void {
     const { common, onlyOnDestination } = divergence
     const reason: DivergedFinding['reason'] = replica.type !== dataset.type ? 'type-mismatch' : divergence.reason
-    const since = common && this.#bases(dataset).get(common.guid)?.createtxg
+    const since = common && baseWithGuid(this.#inventory(dataset), common.guid)?.createtxg
     const newer = dataset.snapshots.filter(({ createtxg }) => since === undefined || createtxg > since)
     this.#findings.push({
       kind: 'diverged',
@@ -246,11 +246,11 @@ class TreePlanner {
   /** A clone that was promoted has its origin's snapshots for its own; their replicas are where they were. */
   #ownPointElsewhere(dataset: TreeDataset): { base: IncrementalBase; held: Held } | undefined {
     if (this.destination.datasets.length === 0) return undefined
-    const bases = this.#bases(dataset)
+    const inventory = this.#inventory(dataset)
     const target = newestOf(dataset.snapshots.filter(({ name }) => this.#selection.selects(name)))
     for (const { guid } of newestFirst([...dataset.snapshots, ...dataset.bookmarks])) {
       const held = this.#heldPoints().get(guid)
-      const base = held?.matched ? bases.get(guid) : undefined
+      const base = held?.matched ? baseWithGuid(inventory, guid) : undefined
       if (held === undefined || base === undefined || target === undefined || base.createtxg >= target.createtxg)
         continue
       if (this.#refusal(dataset, guid, held.encrypted, held) === undefined) return { base, held }
@@ -293,7 +293,7 @@ class TreePlanner {
     if (newest !== undefined && newest.guid !== partial.fromguid) {
       return { kind: 'stale', reason: 'the replica does not end in the snapshot that its stream starts from' }
     }
-    return judgePartial(partial, inventoryOf(this.source.root, dataset), dataset.encrypted, dataset.origin)
+    return judgePartial(partial, this.#inventory(dataset), dataset.encrypted, dataset.origin)
   }
 
   #holds(replica: TreeDataset): Place['holds'] {
@@ -335,9 +335,6 @@ class TreePlanner {
       this.#roles.set(dataset, role)
       const parent = parentName(dataset.name)
       if (parent !== undefined && role !== 'none' && role !== 'pinned') above.add(parent)
-      if (role === 'begin' && dataset.origin !== undefined) {
-        this.#selection.origins.set(dataset.origin.guid, fullName(this.source.root, dataset.name))
-      }
     }
   }
 
@@ -345,18 +342,32 @@ class TreePlanner {
     return snapshots.some(({ name }) => this.#selection.selects(name))
   }
 
+  /** Puts origins before clones, and remembers which of them clones wait for. */
+  #sendOrder(): TreeDataset[] {
+    const origins = this.#originDatasets()
+    const order = sendOrder(this.#datasets, origins)
+    const position = new Map(order.map((dataset, i) => [dataset, i]))
+    for (const [clone, holder] of origins) {
+      if (clone.origin === undefined || (position.get(holder) ?? 0) > (position.get(clone) ?? 0)) continue
+      this.#selection.origins.set(clone.origin.guid, fullName(this.source.root, clone.name))
+    }
+    return order
+  }
+
   /** Of the clones that are not there yet: the datasets whose snapshots they come from. */
   #originDatasets(): Map<TreeDataset, TreeDataset> {
-    const holders = new Map<bigint, TreeDataset>()
-    if (this.#selection.origins.size > 0) {
-      for (const dataset of this.#datasets.values()) {
-        for (const { guid } of dataset.snapshots) if (this.#selection.origins.has(guid)) holders.set(guid, dataset)
-      }
+    const clones = new Map<bigint, TreeDataset[]>()
+    for (const [dataset, role] of this.#roles) {
+      const guid = role === 'begin' ? dataset.origin?.guid : undefined
+      if (guid === undefined) continue
+      const others = clones.get(guid)
+      if (others === undefined) clones.set(guid, [dataset])
+      else others.push(dataset)
     }
     const origins = new Map<TreeDataset, TreeDataset>()
-    for (const dataset of this.#datasets.values()) {
-      const holder = dataset.origin && holders.get(dataset.origin.guid)
-      if (holder !== undefined && this.#roles.get(dataset) === 'begin') origins.set(dataset, holder)
+    if (clones.size === 0) return origins
+    for (const holder of this.#datasets.values()) {
+      for (const { guid } of holder.snapshots) for (const clone of clones.get(guid) ?? []) origins.set(clone, holder)
     }
     return origins
   }
@@ -391,7 +402,7 @@ class TreePlanner {
   }
 
   #keepOrigin(dataset: TreeDataset, place: Place, { guid }: SnapshotPoint, name: string): void {
-    if (!this.#selection.origins.has(guid)) return
+    if (this.#selection.origins.size === 0 || !this.#selection.origins.has(guid)) return
     const encrypted = place.replica?.encrypted ?? dataset.encrypted
     const ivsetGuid = dataset.encrypted ? dataset.snapshots.find((point) => point.guid === guid)?.ivsetGuid : undefined
     this.#heldPoints().set(guid, { place, name, encrypted, ivsetGuid, matched: true })
@@ -414,8 +425,8 @@ class TreePlanner {
     return this.#held
   }
 
-  #bases(dataset: TreeDataset): Bases {
-    return new Bases(inventoryOf(this.source.root, dataset))
+  #inventory(dataset: TreeDataset): Inventory {
+    return inventoryOf(this.source.root, dataset)
   }
 
   #names(dataset: TreeDataset, place: Place): { source: string; destination: string } {

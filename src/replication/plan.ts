@@ -37,7 +37,7 @@ export type Plan =
 export function planPush(source: Inventory, destination: Inventory | undefined, target?: SnapshotPoint): Plan {
   if (destination === undefined) return { kind: 'full' }
   if (destination.snapshots.some(({ guid }) => guid === target?.guid)) return { kind: 'current' }
-  const relation = relate(new Bases(source), destination.snapshots)
+  const relation = relate(source, destination.snapshots)
   if (relation.kind === 'diverged') return relation
   const { base, newest } = relation
   if (target === undefined || base.createtxg < target.createtxg) return { kind: 'incremental', base }
@@ -53,12 +53,13 @@ export type Relation<P extends SnapshotPoint> =
  * Compares two histories. An incremental stream applies only on top of the destination's newest snapshot (zfs-receive(8)), so
  * a common point that is older than that is divergence: going on would mean to roll the destination back.
  */
-export function relate<P extends SnapshotPoint>(bases: Bases, snapshots: readonly P[]): Relation<P> {
+export function relate<P extends SnapshotPoint>(source: Inventory, snapshots: readonly P[]): Relation<P> {
   const newest = newestOf(snapshots)
-  const base = newest === undefined ? undefined : bases.get(newest.guid)
+  const base = newest === undefined ? undefined : baseWithGuid(source, newest.guid)
   if (newest !== undefined && base !== undefined) return { kind: 'follows', base, newest }
   const history = newestFirst(snapshots)
-  const commonIndex = history.findIndex(({ guid }) => bases.has(guid))
+  const known = new Set([...source.snapshots, ...source.bookmarks].map(({ guid }) => guid))
+  const commonIndex = history.findIndex(({ guid }) => known.has(guid))
   const common = history[commonIndex]
   const reason = common === undefined ? 'no-common-point' : 'destination-has-newer'
   const onlyOnDestination = common === undefined ? history : history.slice(0, commonIndex)
@@ -66,31 +67,13 @@ export function relate<P extends SnapshotPoint>(bases: Bases, snapshots: readonl
 }
 
 /** What a stream can start from. A snapshot is preferred to a bookmark of the same GUID: it can be held while the stream runs. */
-export class Bases {
-  readonly #snapshots: ReadonlyMap<bigint, SnapshotPoint>
-  readonly #bookmarks: ReadonlyMap<bigint, SnapshotPoint>
-
-  constructor(private readonly source: Inventory) {
-    this.#snapshots = byGuid(source.snapshots)
-    this.#bookmarks = byGuid(source.bookmarks)
+export function baseWithGuid({ dataset, snapshots, bookmarks }: Inventory, guid: bigint): IncrementalBase | undefined {
+  for (const [kind, mark, points] of [
+    ['snapshot', '@', snapshots],
+    ['bookmark', '#', bookmarks],
+  ] as const) {
+    const point = points.find((one) => one.guid === guid)
+    if (point !== undefined) return { kind, name: `${dataset}${mark}${point.name}`, guid, createtxg: point.createtxg }
   }
-
-  has(guid: bigint): boolean {
-    return this.#snapshots.has(guid) || this.#bookmarks.has(guid)
-  }
-
-  get(guid: bigint): IncrementalBase | undefined {
-    const snapshot = this.#snapshots.get(guid)
-    if (snapshot !== undefined) return this.#base('snapshot', '@', snapshot)
-    const bookmark = this.#bookmarks.get(guid)
-    return bookmark === undefined ? undefined : this.#base('bookmark', '#', bookmark)
-  }
-
-  #base(kind: IncrementalBase['kind'], mark: string, { name, guid, createtxg }: SnapshotPoint): IncrementalBase {
-    return { kind, name: `${this.source.dataset}${mark}${name}`, guid, createtxg }
-  }
-}
-
-function byGuid(points: readonly SnapshotPoint[]): Map<bigint, SnapshotPoint> {
-  return new Map(points.map((point) => [point.guid, point]))
+  return undefined
 }

@@ -52,7 +52,7 @@ export class SendChain {
     return {
       source: this.#source,
       destination: this.destination,
-      to: { name: to.name, guid: to.guid, createtxg: to.createtxg },
+      to,
       snapshot: `${this.destination}@${this.#freeName(to)}`,
       raw: this.dataset.encrypted,
     }

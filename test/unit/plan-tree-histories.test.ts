@@ -11,8 +11,6 @@ import { type ModelDataset, ModelHost, Refused } from './zfs-model.js'
 
 const sequences = Number(process.env.FLOCKER_ZFS_SEQUENCES ?? 1500)
 const firstSeed = Number(process.env.FLOCKER_ZFS_SEED ?? 1)
-/** Planning again may find that what was in the way has moved; more often than this it has to be asked never. */
-const maxPasses = 3
 
 /** Mulberry32: small, and the same everywhere. */
 class Random {
@@ -259,7 +257,7 @@ function points(host: ModelHost): [string, number][] {
 }
 
 function converge(world: World): Finding[] {
-  for (let pass = 0; pass < maxPasses; pass++) attempt(world, true)
+  attempt(world, true)
   const last = plan(world)
   assert.equal(last.steps.map(show), [], 'nothing is left to do')
   return last.findings
