@@ -27,7 +27,8 @@ export function matchTrees(source: readonly TreeDataset[], destination: readonly
   const holders = holdersOf(source, new Set(newest.values()))
   const unknown: TreeDataset[] = []
   for (const [replica, guid] of newest) {
-    const dataset = guid === undefined ? undefined : chooseHolder(holders, guid, replica)
+    const known = guid === undefined ? undefined : chooseHolder(holders, guid, replica)
+    const dataset = known ?? (isHalfThere(replica) ? source.find(({ name }) => name === replica.name) : undefined)
     if (dataset !== undefined) match(replica, dataset, false)
     else if (replica.snapshots.length > 1) unknown.push(replica)
   }
@@ -55,6 +56,11 @@ function isBetter(
 /** Of what a replica ends in, or is to end in where it is only half there. */
 function newestGuid({ snapshots, partial }: TreeDataset): bigint | undefined {
   return newestOf(snapshots)?.guid ?? (typeof partial === 'object' ? partial.toguid : undefined)
+}
+
+/** It has begun to arrive. If the source does not know of what, then its name is all there is to go by. */
+function isHalfThere({ snapshots, partial }: TreeDataset): boolean {
+  return snapshots.length === 0 && partial !== undefined
 }
 
 function chooseHolder(

@@ -1,14 +1,17 @@
+import { cloneBase, HeldPoints } from './clone-base.js'
+import { divergedFinding } from './diverged-finding.js'
 import { type NameFilter, nameFilter } from './filter.js'
-import { type Inventory, newestFirst, newestOf, type SnapshotPoint } from './inventory.js'
+import { type Inventory, newestOf, type SnapshotPoint } from './inventory.js'
 import { type Matching, matchTrees } from './match-trees.js'
 import { judgePartial, type PartialVerdict } from './partial.js'
 import { Placement, type Role } from './placement.js'
 import { type Place, Places } from './places.js'
-import { baseWithGuid, type Divergence, type IncrementalBase, relate } from './plan.js'
+import { type Divergence, type IncrementalBase, type Relation, relate } from './plan.js'
 import { sendOrder } from './plan-order.js'
+import { rawRefusal } from './raw-refusal.js'
 import { type Selection, SendChain, snapshotsToSend } from './send-steps.js'
 import { byName, fullName, inventoryOf, parentName, type Tree, type TreeDataset, type TreeSnapshot } from './tree.js'
-import type { DivergedFinding, Finding, RefusedFinding, Step, TreePlan } from './tree-plan.js'
+import type { Finding, Step, TreePlan } from './tree-plan.js'
 
 export interface TreePlanOptions {
   /**
@@ -40,15 +43,7 @@ export function planTree(source: Tree, destination: Tree, options: TreePlanOptio
   return new TreePlanner(source, destination, options).plan()
 }
 
-/** A snapshot that the destination has, or will have by the step at hand. */
-interface Held {
-  place: Place
-  name: string
-  encrypted: boolean
-  ivsetGuid: bigint | undefined
-  /** It is of a replica that a dataset of the source has here: its blocks stay shared as they are on the source. */
-  matched: boolean
-}
+type Follows = Extract<Relation<TreeSnapshot>, { kind: 'follows' }>
 
 class TreePlanner {
   readonly #steps: Step[] = []
@@ -62,7 +57,7 @@ class TreePlanner {
   readonly #roles = new Map<TreeDataset, Role>()
   readonly #places: Places
   readonly #placement: Placement
-  #held: Map<bigint, Held> | undefined
+  readonly #held: HeldPoints
 
   constructor(
     private readonly source: Tree,
@@ -79,6 +74,7 @@ class TreePlanner {
     this.#places = new Places(destination.root, replicas, (replica) => this.#holds(replica))
     this.#discardBeginnings()
     this.#assignRoles()
+    this.#held = new HeldPoints(destination.datasets, new Set(this.#matching.replicas.values()), this.#places)
     this.#placement = new Placement(source, this.#datasets, this.#roles, this.#matching, this.#places, (event) => {
       if (event.kind === 'rename') this.#steps.push(event)
       else this.#findings.push(event)
@@ -113,23 +109,34 @@ class TreePlanner {
   // What is there already
 
   #follow(dataset: TreeDataset, replica: TreeDataset, place: Place): void {
+    const discards = this.#options.partial === 'discard'
     const verdict = this.#verdicts.get(dataset)
     const relation = replica.snapshots.length > 0 ? relate(this.#inventory(dataset), replica.snapshots) : undefined
     if (relation?.kind === 'diverged') {
       this.#diverged(dataset, replica, place, relation.divergence)
       return
     }
-    const refusal = relation && this.#refusal(dataset, relation.base.guid, replica.encrypted, relation.newest)
-    if (refusal !== undefined) {
-      this.#findings.push({ kind: 'refused', ...this.#names(dataset, place), ...refusal })
-    } else if (verdict?.kind === 'stale' && this.#options.partial === 'resume') {
-      this.#findings.push({ kind: 'partial-stale', ...this.#names(dataset, place), why: verdict.reason })
-    } else if (verdict?.kind === 'resume' && this.#options.partial === 'resume') {
-      this.#resume(dataset, replica, place, verdict)
+    const refusal = relation && this.#refusal(dataset, replica, relation)
+    if (refusal !== undefined) this.#findings.push({ kind: 'refused', ...this.#names(dataset, place), ...refusal })
+    else if (verdict !== undefined && !(discards && relation !== undefined)) {
+      this.#goOn(dataset, replica, place, verdict)
     } else if (relation !== undefined) {
       if (verdict !== undefined) this.#discard(dataset, place)
       this.#increase(dataset, replica, place, relation.base)
     }
+  }
+
+  #goOn(dataset: TreeDataset, replica: TreeDataset, place: Place, verdict: PartialVerdict<TreeSnapshot>): void {
+    if (verdict.kind === 'resume' && this.#options.partial === 'resume') {
+      this.#resume(dataset, replica, place, verdict)
+      return
+    }
+    const why = verdict.kind === 'stale' ? verdict.reason : 'it is to be discarded, and can not be begun again'
+    this.#findings.push({ kind: 'partial-stale', ...this.#names(dataset, place), why })
+  }
+
+  #refusal(dataset: TreeDataset, { encrypted }: TreeDataset, { base, newest }: Follows) {
+    return rawRefusal(dataset, base.guid, { encrypted, ivsetGuid: newest.ivsetGuid })
   }
 
   #increase(dataset: TreeDataset, replica: TreeDataset, place: Place, base: IncrementalBase): void {
@@ -168,94 +175,27 @@ class TreePlanner {
   }
 
   #diverged(dataset: TreeDataset, replica: TreeDataset, place: Place, divergence: Divergence): void {
-    const { common, onlyOnDestination } = divergence
-    const reason: DivergedFinding['reason'] = replica.type !== dataset.type ? 'type-mismatch' : divergence.reason
-    const since = common && baseWithGuid(this.#inventory(dataset), common.guid)?.createtxg
-    const newer = dataset.snapshots.filter(({ createtxg }) => since === undefined || createtxg > since)
-    this.#findings.push({
-      kind: 'diverged',
-      ...this.#names(dataset, place),
-      reason,
-      common,
-      onlyOnDestination,
-      onlyOnSource: newestFirst(newer),
-      why: divergedSentence(reason, dataset, replica, divergence),
-    })
-  }
-
-  /** Why the replica would refuse the raw stream that an encrypted dataset makes; checked by the kernel only as it arrives. */
-  #refusal(
-    dataset: TreeDataset,
-    baseGuid: bigint,
-    encrypted: boolean,
-    on: { ivsetGuid?: bigint | undefined },
-  ): Pick<RefusedFinding, 'reason' | 'why'> | undefined {
-    if (!dataset.encrypted) return undefined
-    if (!encrypted) {
-      return {
-        reason: 'not-encrypted',
-        why: 'the source is encrypted and goes as a raw stream, which applies only to a replica that was received raw; this one is not encrypted',
-      }
-    }
-    const here = dataset.snapshots.find(({ guid }) => guid === baseGuid) ?? dataset.origin
-    const ours = here?.guid === baseGuid ? (here as TreeSnapshot).ivsetGuid : undefined
-    if (ours === undefined || on.ivsetGuid === undefined || ours === on.ivsetGuid) return undefined
-    return {
-      reason: 'iv-set',
-      why: 'the source goes as a raw stream, and the replica was not received raw: it is encrypted with other IVs',
-    }
+    const there = this.#places.name(place)
+    this.#findings.push(divergedFinding(this.#inventory(dataset), dataset, replica, there, divergence))
   }
 
   // What is not there yet
 
   #begin(dataset: TreeDataset, place: Place): void {
     const chain = this.#chain(dataset, place, undefined)
-    const found = this.#cloneBase(dataset)
+    const found = cloneBase(this.#inventory(dataset), dataset, this.#held, this.#selection.selects)
     const all = this.#options.initial === 'all'
     const after = found.base?.createtxg
     const [to, ...rest] = snapshotsToSend(dataset.snapshots, after, all, this.#selection) as [TreeSnapshot]
     if (found.base === undefined) {
       chain.first({ kind: 'full', ...chain.sendOf(to), why: `the destination does not have it${found.why}` })
     } else {
-      const origin = `${this.#places.name(found.held.place)}@${found.held.name}`
+      const origin = this.#held.fullName(found.held)
       const why = `it begins as a clone of ${found.base.name}, which the destination has`
       chain.first({ kind: 'clone', ...chain.sendOf(to), from: found.base, origin, why })
     }
     chain.increments(chain.baseOf(to), rest)
     if (place.holds === 'later') place.holds = 'now'
-  }
-
-  /** The newest point that a new replica can begin from as a clone, or why there is none. */
-  #cloneBase(dataset: TreeDataset): { base: IncrementalBase; held: Held } | { base?: undefined; why: string } {
-    const { origin } = dataset
-    if (this.destination.datasets.length === 0 && origin === undefined) return { why: '' }
-    const own = this.#ownPointElsewhere(dataset)
-    if (own !== undefined) return own
-    if (origin === undefined) return { why: '' }
-    const held = this.#heldPoints().get(origin.guid)
-    if (held === undefined) {
-      return { why: `, nor will it have ${origin.name}, which it is a clone of; so what they share is sent again` }
-    }
-    if (this.#refusal(dataset, origin.guid, held.encrypted, held) !== undefined) {
-      const name = `${this.#places.name(held.place)}@${held.name}`
-      return { why: `, and a raw stream can't be received as a clone of ${name}, which was not received raw` }
-    }
-    return { base: { kind: 'snapshot', name: origin.name, guid: origin.guid, createtxg: origin.createtxg }, held }
-  }
-
-  /** A clone that was promoted has its origin's snapshots for its own; their replicas are where they were. */
-  #ownPointElsewhere(dataset: TreeDataset): { base: IncrementalBase; held: Held } | undefined {
-    if (this.destination.datasets.length === 0) return undefined
-    const inventory = this.#inventory(dataset)
-    const target = newestOf(dataset.snapshots.filter(({ name }) => this.#selection.selects(name)))
-    for (const { guid } of newestFirst([...dataset.snapshots, ...dataset.bookmarks])) {
-      const held = this.#heldPoints().get(guid)
-      const base = held?.matched ? baseWithGuid(inventory, guid) : undefined
-      if (held === undefined || base === undefined || target === undefined || base.createtxg >= target.createtxg)
-        continue
-      if (this.#refusal(dataset, guid, held.encrypted, held) === undefined) return { base, held }
-    }
-    return undefined
   }
 
   #create(dataset: TreeDataset, place: Place): void {
@@ -405,24 +345,7 @@ class TreePlanner {
     if (this.#selection.origins.size === 0 || !this.#selection.origins.has(guid)) return
     const encrypted = place.replica?.encrypted ?? dataset.encrypted
     const ivsetGuid = dataset.encrypted ? dataset.snapshots.find((point) => point.guid === guid)?.ivsetGuid : undefined
-    this.#heldPoints().set(guid, { place, name, encrypted, ivsetGuid, matched: true })
-  }
-
-  /** What the destination has by now, replicas before strangers. */
-  #heldPoints(): Map<bigint, Held> {
-    if (this.#held !== undefined) return this.#held
-    this.#held = new Map()
-    const followed = new Set(this.#matching.replicas.values())
-    for (const matched of [false, true]) {
-      for (const replica of this.destination.datasets) {
-        const place = this.#places.of(replica)
-        if (place === undefined || followed.has(replica) !== matched) continue
-        for (const { name, guid, ivsetGuid } of replica.snapshots) {
-          this.#held.set(guid, { place, name, encrypted: replica.encrypted, ivsetGuid, matched })
-        }
-      }
-    }
-    return this.#held
+    this.#held.add(guid, { place, name, encrypted, ivsetGuid, matched: true })
   }
 
   #inventory(dataset: TreeDataset): Inventory {
@@ -432,18 +355,4 @@ class TreePlanner {
   #names(dataset: TreeDataset, place: Place): { source: string; destination: string } {
     return { source: fullName(this.source.root, dataset.name), destination: this.#places.name(place) }
   }
-}
-
-function divergedSentence(
-  reason: DivergedFinding['reason'],
-  source: TreeDataset,
-  replica: TreeDataset,
-  { onlyOnDestination }: Divergence,
-): string {
-  if (reason === 'type-mismatch') return `it is a ${source.type} here and a ${replica.type} there`
-  if (replica.snapshots.length === 0)
-    return 'the destination has data and no snapshot, and a full stream would replace it'
-  if (reason === 'no-common-point') return 'the two have no snapshot or bookmark in common to go on from'
-  const count = onlyOnDestination.length
-  return `the destination has ${count} newer ${count === 1 ? 'snapshot' : 'snapshots'} that the source does not have`
 }

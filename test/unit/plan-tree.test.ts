@@ -396,6 +396,26 @@ const cases: Case[] = [
     findings: ['blocked D/a/b parent-unusable', 'partial-stale D/a'],
   },
   {
+    title: 'a beginning of what the source does not have any more',
+    source: source(root, dataset('a', 'x2')),
+    destination: destination(root, dataset('a', '', { partial: partial('q9') })),
+    findings: ['partial-stale D/a'],
+  },
+  {
+    title: 'which is discarded if the caller says so',
+    source: source(root, dataset('a', 'x2')),
+    destination: destination(root, dataset('a', '', { partial: partial('q9') })),
+    options: { partial: 'discard' },
+    steps: ['discard D/a', 'full D/a@x'],
+  },
+  {
+    title: 'but not where nothing may begin',
+    source: source(root, dataset('a', 'x2')),
+    destination: destination(root, dataset('a', '', { partial: partial('x2') })),
+    options: { partial: 'discard', initial: 'fail' },
+    findings: ['partial-stale D/a'],
+  },
+  {
     title: 'discarded if the caller says so',
     source: source(root, dataset('a', 'x2'), dataset('b', 'y3 z4')),
     destination: destination(
