@@ -1,7 +1,29 @@
 export { Claims } from './claims.js'
+export { type NameFilter, nameFilter, type Pattern } from './filter.js'
+export { formatBytes, formatPlan, planTotals } from './format-plan.js'
 export { checkVolumeName } from './names.js'
 export { ensureParents } from './parents.js'
 export { Peer } from './peer.js'
+export { planTree, type TreePlanOptions } from './plan-tree.js'
 export type { Progress } from './progress.js'
 export { type PushOptions, type PushResult, type PushSource, pushVolume } from './push.js'
 export { Receiver, type ReceiverSettings } from './receiver.js'
+export {
+  decideRetention,
+  type Retained,
+  type Retention,
+  type RetentionPeer,
+  type RetentionPolicy,
+  type RetentionReason,
+  type RetentionSituation,
+  type RetentionSnapshot,
+} from './retention.js'
+export {
+  type DatasetType,
+  type SnapshotOrigin,
+  type Tree,
+  type TreeDataset,
+  type TreeSnapshot,
+  withSnapshotNow,
+} from './tree.js'
+export type * from './tree-plan.js'

@@ -164,7 +164,7 @@ class TreePlanner {
   #face(dataset: TreeDataset, place: Place): void {
     const { replica } = place
     if (!this.#selectsDataset(dataset.name) || replica === undefined) return
-    if (replica.type !== dataset.type || replica.snapshots.length > 0 || dataset.snapshots.length > 0) {
+    if (replica.type !== dataset.type || replica.snapshots.length > 0 || this.#hasTarget(dataset)) {
       const relation = relate(this.#inventory(dataset), replica.snapshots)
       const divergence: Divergence =
         relation.kind === 'diverged'
@@ -185,7 +185,8 @@ class TreePlanner {
     const chain = this.#chain(dataset, place, undefined)
     const found = cloneBase(this.#inventory(dataset), dataset, this.#held, this.#selection.selects)
     const all = this.#options.initial === 'all'
-    const after = found.base?.createtxg
+    // All that a clone has is newer than its origin.
+    const after = found.base?.guid === dataset.origin?.guid ? undefined : found.base?.createtxg
     const [to, ...rest] = snapshotsToSend(dataset.snapshots, after, all, this.#selection) as [TreeSnapshot]
     if (found.base === undefined) {
       chain.first({ kind: 'full', ...chain.sendOf(to), why: `the destination does not have it${found.why}` })
@@ -250,7 +251,7 @@ class TreePlanner {
     for (const [dataset, replica] of this.#matching.replicas) {
       const place = this.#places.of(replica)
       if (replica.snapshots.length > 0 || !this.#selectsDataset(dataset.name) || place === undefined) continue
-      if (place.children.size > 0) continue
+      if (place.children.size > 0 || !this.#hasTarget(dataset)) continue
       this.#discard(dataset, place)
       this.#places.remove(place)
       this.#matching.replicas.delete(dataset)

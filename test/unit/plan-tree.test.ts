@@ -163,6 +163,14 @@ const cases: Case[] = [
     findings: ['no-snapshot D/p'],
   },
 
+  {
+    title: 'and again: it stays what it is',
+    source: source(root, dataset('p', 'manual2'), dataset('p/a', 'x3')),
+    destination: destination(root, dataset('p'), dataset('p/a', 'x3')),
+    options: { snapshots: { exclude: ['manual*'] } },
+    findings: ['no-snapshot D/p'],
+  },
+
   // Clones
   {
     title: 'a clone is sent with its origin, which comes first; its origin is brought even where others are skipped',
@@ -425,6 +433,13 @@ const cases: Case[] = [
     ),
     options: { partial: 'discard' },
     steps: ['discard D/a', 'full D/a@x', 'discard D/b', 'incremental D/b@z from S/b@y'],
+  },
+  {
+    title: 'not where there is nothing to begin again',
+    source: source(root, dataset('a')),
+    destination: destination(root, dataset('a', '', { partial: partial('x2') })),
+    options: { partial: 'discard' },
+    findings: ['partial-stale D/a'],
   },
   {
     title: 'nothing is discarded where that would help nothing',
