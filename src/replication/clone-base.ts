@@ -13,6 +13,8 @@ export interface Held {
   ivsetGuid: bigint | undefined
   /** It is of the replica of a dataset of the source, not of something that the source does not have. */
   matched: boolean
+  /** The source's dataset whose steps bring it; `undefined` where it is there already. */
+  after: string | undefined
 }
 
 /** What the destination has, by GUID, to begin clones from. */
@@ -52,7 +54,7 @@ export class HeldPoints {
         const place = this.places.of(replica)
         if (place === undefined || this.followed.has(replica) !== matched) continue
         for (const { name, guid, ivsetGuid } of replica.snapshots) {
-          points.set(guid, { place, name, encrypted: replica.encrypted, ivsetGuid, matched })
+          points.set(guid, { place, name, encrypted: replica.encrypted, ivsetGuid, matched, after: undefined })
         }
       }
     }

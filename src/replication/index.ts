@@ -1,4 +1,5 @@
 export { Claims } from './claims.js'
+export { FailedSteps } from './failed-steps.js'
 export { type NameFilter, nameFilter, type Pattern } from './filter.js'
 export { formatBytes, formatPlan, planTotals } from './format-plan.js'
 export { checkVolumeName } from './names.js'

@@ -193,7 +193,7 @@ class TreePlanner {
     } else {
       const origin = this.#held.fullName(found.held)
       const why = `it begins as a clone of ${found.base.name}, which the destination has`
-      chain.first({ kind: 'clone', ...chain.sendOf(to), from: found.base, origin, why })
+      chain.first({ kind: 'clone', ...chain.sendOf(to), from: found.base, origin, after: found.held.after, why })
     }
     chain.increments(chain.baseOf(to), rest)
     if (place.holds === 'later') place.holds = 'now'
@@ -346,7 +346,14 @@ class TreePlanner {
     if (this.#selection.origins.size === 0 || !this.#selection.origins.has(guid)) return
     const encrypted = place.replica?.encrypted ?? dataset.encrypted
     const ivsetGuid = dataset.encrypted ? dataset.snapshots.find((point) => point.guid === guid)?.ivsetGuid : undefined
-    this.#held.add(guid, { place, name, encrypted, ivsetGuid, matched: true })
+    this.#held.add(guid, {
+      place,
+      name,
+      encrypted,
+      ivsetGuid,
+      matched: true,
+      after: fullName(this.source.root, dataset.name),
+    })
   }
 
   #inventory(dataset: TreeDataset): Inventory {

@@ -10,8 +10,7 @@ export interface TreePlan {
   destination: string
   /**
    * To be run in this order: renames first, parents before children, origins before clones. A step's names are those at its
-   * time. Where a step fails, those of its dataset that follow, of the datasets below it, and of its clones can't be run;
-   * others can. Planning again goes on from wherever that ended.
+   * time. Where a step fails, others can't be run: FailedSteps tells which. Planning again goes on from wherever that ended.
    */
   steps: Step[]
   /** Where there is no step, and what can't be done without somebody's decision. A dataset that is current has neither. */
@@ -68,6 +67,8 @@ export interface CloneStep extends SendOf<'clone'> {
   from: IncrementalBase
   /** The destination's snapshot with the same GUID: full name, at the time of the step. */
   origin: string
+  /** The source's dataset whose steps bring the origin; `undefined` where it is there already. */
+  after: string | undefined
 }
 
 /** The rest of an interrupted stream. */

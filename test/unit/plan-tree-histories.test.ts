@@ -5,8 +5,9 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { FailedSteps } from '../../src/replication/failed-steps.js'
 import { planTree, type TreePlanOptions } from '../../src/replication/plan-tree.js'
-import type { Finding, TreePlan } from '../../src/replication/tree-plan.js'
+import { type Finding, isSend, type Step, type TreePlan } from '../../src/replication/tree-plan.js'
 import { type ModelDataset, ModelHost, Refused } from './zfs-model.js'
 
 const sequences = Number(process.env.FLOCKER_ZFS_SEQUENCES ?? 1500)
@@ -202,17 +203,28 @@ const onSource: Event[] = [
 ]
 const onDestination: Event[] = [...common, create, rollback, rename, destroy, decrypt, decrypt]
 
-/** Runs a plan, or some of it: then the stream that it ends in may stop half-way. */
-function run({ source, destination, random }: World, plan: TreePlan, whole: boolean): void {
-  const steps = whole ? plan.steps : plan.steps.slice(0, random.below(plan.steps.length + 1))
+type Manner = 'whole' | 'interrupted' | 'with failures'
+
+/** Runs a plan: whole; or some of it, where the last stream may stop half-way; or all that can be run where some steps fail. */
+function run(world: World, plan: TreePlan, manner: Manner): void {
+  const { random } = world
+  const steps = manner === 'interrupted' ? plan.steps.slice(0, random.below(plan.steps.length + 1)) : plan.steps
+  const failed = new FailedSteps()
   for (const step of steps) {
-    const last = step === steps.at(-1)
-    try {
-      destination.run(step, source, !whole && last && random.chance(60))
-    } catch (error) {
-      if (error instanceof Refused) throw new Error(`${error.message}: ${show(step)}`)
-      throw error
-    }
+    if (failed.blocks(step)) failed.add(step)
+    else if (manner === 'with failures' && random.chance(15)) {
+      failed.add(step)
+      if (isSend(step) && random.chance(60)) runStep(world, step, true)
+    } else runStep(world, step, manner === 'interrupted' && step === steps.at(-1) && random.chance(60))
+  }
+}
+
+function runStep({ source, destination }: World, step: Step, interrupted: boolean): void {
+  try {
+    destination.run(step, source, interrupted)
+  } catch (error) {
+    if (error instanceof Refused) throw new Error(`${error.message}: ${show(step)}`)
+    throw error
   }
 }
 
@@ -228,20 +240,19 @@ function history(world: World): void {
   for (let round = 0; round < 4; round++) {
     for (let i = world.random.below(8); i >= 0; i--) world.happen(world.source, onSource)
     if (world.random.chance(25)) world.happen(world.destination, onDestination)
-    if (world.random.chance(40)) attempt(world, false)
-    else if (world.random.chance(50)) attempt(world, true)
+    const manner = world.random.pick(['interrupted', 'interrupted', 'with failures', 'whole', undefined] as const)
+    if (manner !== undefined) attempt(world, manner)
   }
 }
 
-function attempt(world: World, whole: boolean): TreePlan {
+function attempt(world: World, manner: Manner): void {
   const before = [points(world.source), points(world.destination)] as const
   const planned = plan(world)
-  run(world, planned, whole)
-  world.log.push(`${whole ? 'ran' : 'began'} ${planned.steps.map(({ kind, destination }) => `${kind} ${destination}`)}`)
+  run(world, planned, manner)
+  world.log.push(`${manner}: ${planned.steps.map(({ kind, destination }) => `${kind} ${destination}`)}`)
   assert.equal(points(world.source), before[0], 'a plan does nothing to the source')
   const after = new Map(points(world.destination))
   for (const [key, count] of before[1]) assert.ok((after.get(key) ?? 0) >= count, `${key} is lost`)
-  return planned
 }
 
 /** How often each snapshot is there, with its content: names may change, contents not, nor may any go. */
@@ -257,7 +268,7 @@ function points(host: ModelHost): [string, number][] {
 }
 
 function converge(world: World): Finding[] {
-  attempt(world, true)
+  attempt(world, 'whole')
   const last = plan(world)
   assert.equal(last.steps.map(show), [], 'nothing is left to do')
   return last.findings

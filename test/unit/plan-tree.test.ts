@@ -1,5 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { FailedSteps } from '../../src/replication/failed-steps.js'
 import { nameFilter } from '../../src/replication/filter.js'
 import { formatBytes, formatPlan, planTotals } from '../../src/replication/format-plan.js'
 import { planTree, type TreePlanOptions } from '../../src/replication/plan-tree.js'
@@ -288,6 +289,14 @@ const cases: Case[] = [
     findings: ['blocked D/a parent-missing', 'initial-refused D/p'],
   },
   {
+    title: 'nor below itself, where its new parent is left alone',
+    source: source(root, dataset('c', 'x2'), dataset('c/a', 'y3 z4')),
+    destination: destination(root, dataset('a', 'y3'), dataset('a/c', 'x2')),
+    options: { datasets: { exclude: ['c'] } },
+    steps: ['incremental D/a@z from S/c/a@y'],
+    findings: ['blocked D/a parent-unusable'],
+  },
+  {
     title: 'nothing begins below a volume',
     source: source(root, dataset('p', 'x2'), dataset('p/a', 'y3')),
     destination: destination(root, dataset('p', 'q9', { type: 'volume' })),
@@ -498,6 +507,31 @@ test('a replica with other IVs is refused, where both sides tell', () => {
   ] as const) {
     assert.equal(planTree(a, b).steps.map(shortStep), ['incremental D@b from S@a raw'])
   }
+})
+
+test('where a step fails, what needs it is left out, and nothing else', () => {
+  const here = source(
+    dataset('', 'r1 s9'),
+    ...[dataset('a', 'x2 y4'), dataset('a/b', 'z3'), dataset('c', 'w6', from('a@x', 2n)), dataset('e', 'v7')],
+    dataset('new', 'u8'),
+  )
+  const { steps } = planTree(here, destination(root, dataset('old', 'u8'), dataset('old/f', 'q5')))
+  const without = (kind: Step['kind'], name: string): string[] => {
+    const failed = new FailedSteps()
+    return steps
+      .filter((step) => {
+        const out = failed.blocks(step) || (step.kind === kind && step.destination === name)
+        if (out) failed.add(step)
+        return !out
+      })
+      .map(shortStep)
+  }
+  const rename = 'rename D/old D/new'
+  const [own, e] = ['incremental D@s from S@r', 'full D/e@v']
+  assert.equal(without('full', 'D/a'), [rename, own, e], 'its increments, its child, and its clone')
+  assert.is(without('incremental', 'D').length, steps.length - 1)
+  assert.is(without('rename', 'D/old').length, steps.length - 1)
+  assert.is(without('full', 'D/e').length, steps.length - 1)
 })
 
 test('an inventory that is no tree is refused', () => {
