@@ -1,8 +1,10 @@
 /**
  * Runs the tests and closes with `N passed, N failed`: unit tests here, test/zfs inside a lab host of each profile, test/hosts
- * over several lab hosts, test/conformance on the kernel of each profile and on the embedded engine of each release. Files run side by side, as many as there are cores, but for those named `*.alone.test.ts`, which
- * measure and run by themselves, last. Every file has a deadline. With FLOCKER_ZFS_LAB=local (a machine that has /dev/zfs, as
- * root) hosts are this machine itself; then `*.lab.test.ts` are left out, which need two kernels, power cuts or a cable.
+ * over several lab hosts, test/conformance on the kernel of each profile and on the embedded engine of each release. Files run
+ * side by side, as many as there are cores, but for those named `*.alone.test.ts`, which measure and run by themselves, last. Those
+ * named `*.each.test.ts` run once for each release of the embedded engine. Every file has a deadline. With FLOCKER_ZFS_LAB=local (a
+ * machine that has /dev/zfs, as root) hosts are this machine itself; then `*.lab.test.ts` are left out, which need two kernels,
+ * power cuts or a cable.
  *
  *     node build/test/run.js [PATTERN ...]     only files whose label contains a pattern
  */
@@ -16,6 +18,7 @@ import { releases } from './embedded/engine.js'
 interface Job {
   label: string
   argv: string[]
+  env?: Record<string, string>
   alone: boolean
 }
 
@@ -59,11 +62,11 @@ async function testFiles(directory: string): Promise<string[]> {
 }
 
 async function filesIn(directory: string): Promise<Job[]> {
-  return (await testFiles(directory)).map((name) => ({
-    label: `${directory}/${name}`,
-    argv: [join(here, directory, name)],
-    alone: name.includes('.alone.'),
-  }))
+  return (await testFiles(directory)).flatMap((name) => {
+    const job = { label: `${directory}/${name}`, argv: [join(here, directory, name)], alone: name.includes('.alone.') }
+    if (!name.includes('.each.')) return [job]
+    return releases.map((release) => ({ ...job, label: `${job.label} (${release})`, env: { TEST_RELEASE: release } }))
+  })
 }
 
 async function guestJobs(directory: string): Promise<Job[]> {
@@ -91,9 +94,9 @@ async function jobsOn(
   )
 }
 
-async function runJob({ label, argv }: Job): Promise<Outcome> {
+async function runJob({ label, argv, env }: Job): Promise<Outcome> {
   const started = performance.now()
-  const { output, ended } = await runNode(argv)
+  const { output, ended } = await runNode(argv, env)
   const counts = readCounts(output)
   const crashed = ended !== 'status 0' && (counts === undefined || counts.failed === 0)
   const outcome = counts ?? { passed: 0, failed: 0 }
@@ -109,10 +112,11 @@ async function runJob({ label, argv }: Job): Promise<Outcome> {
 }
 
 /** A test file's process leads its own group, so that its deadline ends whatever it has started. */
-function runNode(argv: string[]): Promise<{ output: string; ended: string }> {
+function runNode(argv: string[], env: Record<string, string> = {}): Promise<{ output: string; ended: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--enable-source-maps', ...argv], {
       detached: true,
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let output = ''

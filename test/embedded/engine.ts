@@ -19,6 +19,12 @@ export interface Built {
   driver: string
 }
 
+/** Makes this process use the engine of the release that TEST_RELEASE names, or of the newest one. */
+export async function useEngine(): Promise<void> {
+  const release = (process.env.TEST_RELEASE ?? releases.at(-1)) as Release
+  process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ??= (await build(release)).library
+}
+
 const builds = new Map<Release, Promise<Built>>()
 
 /** Builds the engine and the program that drives it, where they aren't. */

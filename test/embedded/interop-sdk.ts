@@ -3,7 +3,7 @@ import { suite } from 'uvu'
 import { chooseEngine, closePool, openPool } from '../../src/lzc/index.js'
 import { type Lab, openLab, type ProfileName } from '../lab/index.js'
 import { SdkEmbeddedSide } from './embedded-side.js'
-import { build, withDirectory } from './engine.js'
+import { useEngine, withDirectory } from './engine.js'
 import { KernelSide, SdkKernelSide } from './kernel-side.js'
 import { roundTrip } from './round-trip.js'
 import { contents, described } from './side.js'
@@ -15,7 +15,7 @@ export function interopOfSdk(profile: ProfileName): void {
   const tests = suite(profile)
   let lab: Lab
   tests.before(async () => {
-    process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ??= (await build('2.3')).library
+    await useEngine()
     chooseEngine('embedded')
     lab = await openLab({ hosts: [{ name: 'alpha', profile }] })
     await KernelSide.prepare(lab.host('alpha'))

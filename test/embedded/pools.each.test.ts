@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert'
 import { ArgumentError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
-import { build, withDirectory } from './engine.js'
+import { useEngine, withDirectory } from './engine.js'
 import { startProgram } from './program.js'
 
 const mebibyte = 1024 * 1024
@@ -117,7 +117,7 @@ test('openPool: each error', () =>
 
 test.before(async () => {
   process.env.FLOCKER_ZFS_ENGINE = 'embedded'
-  process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ??= (await build('2.3')).library
+  await useEngine()
 })
 
 test.run()

@@ -5,7 +5,7 @@ import { DivergedError, type Host, pushVolume, type ReplicationOptions, type Vol
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
 import { digest, fill, mebibyte, openAlpha, openBeta, snapshotsOf, startBeta } from './cluster.js'
-import { build, withDirectory } from './engine.js'
+import { useEngine, withDirectory } from './engine.js'
 
 const replica = 'beta/flocker/disk'
 
@@ -69,7 +69,7 @@ test('a diverged replica is rolled back, or kept under another name, when the ca
   }))
 
 test.before(async () => {
-  process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ??= (await build('2.3')).library
+  await useEngine()
 })
 
 test.run()

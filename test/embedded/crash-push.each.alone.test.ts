@@ -8,7 +8,7 @@ import { listSnapshots, readResumeToken } from '../../src/datasets/index.js'
 import { type Host, pushVolume, type ReplicationResult, type Volume } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { digest, openAlpha, openBeta, startBeta } from './cluster.js'
-import { build, withDirectory } from './engine.js'
+import { useEngine, withDirectory } from './engine.js'
 import { Relay } from './relay.js'
 
 const mebibyte = 1024 * 1024
@@ -119,7 +119,7 @@ test(`killed ${rounds} times in a push`, () =>
   }))
 
 test.before(async () => {
-  process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ??= (await build('2.3')).library
+  await useEngine()
 })
 
 test.run()

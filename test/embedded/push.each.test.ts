@@ -16,7 +16,7 @@ import {
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
 import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
-import { build, withDirectory } from './engine.js'
+import { useEngine, withDirectory } from './engine.js'
 
 /** Replicas and their source are equal, and beta has kept so many snapshots. */
 async function checkReplica(directory: string, source: Volume, snapshots: number): Promise<void> {
@@ -232,7 +232,7 @@ test('what needs the kernel is not supported, and mistakes are told before anyth
   }))
 
 test.before(async () => {
-  process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ??= (await build('2.3')).library
+  await useEngine()
 })
 
 test.run()

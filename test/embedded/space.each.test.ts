@@ -8,7 +8,7 @@ import { type FlockerError, pushVolume } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { eventually, failure } from '../zfs/pool.js'
 import { fill, mebibyte, openAlpha, push, startBeta } from './cluster.js'
-import { build, withDirectory } from './engine.js'
+import { useEngine, withDirectory } from './engine.js'
 
 /** What the engine leaves free on the disk, see native/embedded/pool.c. */
 const reserve = 64n << 20n
@@ -77,7 +77,7 @@ withSmallDisk('a push that the disk has no room for is refused before its first 
 
 test.before(async () => {
   process.env.FLOCKER_ZFS_ENGINE = 'embedded'
-  process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ??= (await build('2.3')).library
+  await useEngine()
 })
 
 test.run()

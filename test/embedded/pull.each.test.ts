@@ -6,7 +6,7 @@ import { type Host, type Peer, type Progress, pullVolume, type ReplicationOption
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
 import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, snapshotsOf, startBeta } from './cluster.js'
-import { build, withDirectory } from './engine.js'
+import { useEngine, withDirectory } from './engine.js'
 
 const replica = 'alpha/flocker/disk'
 const source = 'beta/flocker/disk'
@@ -105,7 +105,7 @@ test('goes on after a break, takes back what an abort leaves, and needs the righ
   }))
 
 test.before(async () => {
-  process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ??= (await build('2.3')).library
+  await useEngine()
 })
 
 test.run()

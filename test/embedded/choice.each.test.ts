@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createCa, createHostCertificate } from '../../src/index.js'
-import { build, withDirectory } from './engine.js'
+import { build, useEngine, withDirectory } from './engine.js'
 import { runProgram } from './program.js'
 
 /** A directory with a host's credentials in `me`. */
@@ -74,7 +74,7 @@ test('an engine that is missing, or no engine: says what to install', () =>
   }))
 
 test.before(async () => {
-  process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ??= (await build('2.3')).library
+  await useEngine()
 })
 
 test.run()
