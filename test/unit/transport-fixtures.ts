@@ -1,8 +1,10 @@
 /** Certificates, servers and faulty links for the transport's tests. All TLS is real. */
+import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server as NetServer, connect as netConnect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable, Writable } from 'node:stream'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import {
@@ -12,6 +14,8 @@ import {
   connect,
   createCa,
   createHostCertificate,
+  type DataChannel,
+  type DataOffer,
   defineMethod,
   type Handler,
   type HostCertificateOptions,
@@ -190,4 +194,75 @@ export class FaultyLink {
       }
     })
   }
+}
+
+export const offerData = defineMethod('offer', { params: z.object({}), result: z.object({ ticket: z.string() }) })
+
+export interface Pair {
+  server: Server
+  connection: Connection
+  offers: DataOffer[]
+  /** Both ends of a new data channel. */
+  channels(): Promise<{ near: DataChannel; far: DataChannel }>
+}
+
+/** A handler that offers data connections, and what it has offered. */
+export function offering(): { offers: DataOffer[]; handler: Handler } {
+  const offers: DataOffer[] = []
+  const handler: Handler = handle(offerData, (_, context) => {
+    const offer = context.offerData()
+    offers.push(offer)
+    return { ticket: offer.ticket }
+  })
+  return { offers, handler }
+}
+
+export interface PairOptions {
+  /** Puts something between the two: takes the server's port, returns its own. */
+  through?: (port: number) => Promise<number>
+  near?: Partial<ConnectOptions>
+  far?: Partial<ListenOptions>
+}
+
+/** Two connected hosts, alpha (near) and beta (far). */
+export async function pair(scope: Scope, cluster: Cluster, options: PairOptions = {}): Promise<Pair> {
+  const { offers, handler } = offering()
+  const server = await scope.listen(await cluster.host('beta'), { handlers: [handler], ...options.far })
+  const port = options.through === undefined ? server.port : await options.through(server.port)
+  const connection = await scope.connect(await cluster.host('alpha'), port, options.near)
+  const channels = async () => {
+    const { ticket } = await connection.request(offerData, {})
+    const near = await connection.openData(ticket)
+    const far = await offers[offers.length - 1]?.channel()
+    assert.ok(far)
+    return { near, far }
+  }
+  return { server, connection, offers, channels }
+}
+
+/** Takes everything, keeping its hash and length. */
+export class HashSink extends Writable {
+  readonly #hash = createHash('sha256')
+  bytes = 0
+
+  override _write(chunk: Buffer, _: string, done: () => void): void {
+    this.#hash.update(chunk)
+    this.bytes += chunk.length
+    done()
+  }
+
+  digest(): string {
+    return this.#hash.digest('hex')
+  }
+}
+
+/** Bytes without end, 64 KiB at a time. */
+export function endless(onRead?: (bytes: number) => void): Readable {
+  const chunk = Buffer.alloc(65_536, 7)
+  return new Readable({
+    read() {
+      onRead?.(chunk.length)
+      setImmediate(() => this.push(chunk))
+    },
+  })
 }
