@@ -46,7 +46,7 @@ export class Receiver extends Transfer {
         this.#data(piece.bytes)
         return
       case FrameType.NEXT:
-        if (this.succession.idle) this.unexpected(piece)
+        if (!this.succession.due) this.unexpected(piece)
         else if (this.#agrees(piece)) this.#leave()
         return
       case FrameType.END:

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import { AbortError, FlockerError, TransportError } from '../errors.js'
 import type { Successors, Ticket } from './data-plane.js'
 import { type FramePiece, FrameType, frame, frameHeader } from './frames.js'
+import { LINGER_MILLISECONDS } from './settings.js'
 
 export interface SuccessionEvents {
   /** Says this to the peer on the present connection. */
@@ -15,6 +16,7 @@ export class Succession {
   #state: 'idle' | 'asked' | 'opening' | 'ready' | 'over' = 'idle'
   #socket: TLSSocket | undefined
   #ticket: Ticket | undefined
+  #failing: NodeJS.Timeout | undefined
   readonly #stop = new AbortController()
 
   constructor(
@@ -28,14 +30,14 @@ export class Succession {
     return this.#socket
   }
 
-  /** Whether nothing has been done about a successor, so that none can come. */
-  get idle(): boolean {
-    return this.#state === 'idle'
+  /** Whether the peer may have a successor already: a server has it first, a client may still be reading the welcome. */
+  get due(): boolean {
+    return this.#state === 'ready' || (this.#state === 'opening' && this.successors.role === 'client')
   }
 
   /** Gets a successor: the sender's to call. Does nothing while one is on its way. */
   want(): void {
-    if (!this.idle) return
+    if (this.#state !== 'idle') return
     if (this.successors.role === 'server') {
       this.#offer(this.successors)
       return
@@ -48,7 +50,7 @@ export class Succession {
   take({ type, bytes }: FramePiece): boolean {
     const { successors, sending } = this
     if (type === FrameType.WANT) {
-      if (successors.role !== 'server' || sending || !this.idle) return false
+      if (successors.role !== 'server' || sending || this.#state !== 'idle') return false
       this.#offer(successors)
       return true
     }
@@ -56,7 +58,7 @@ export class Succession {
     this.#state = 'opening'
     successors.open(bytes.toString('latin1'), this.#stop.signal).then(
       (socket) => this.#opened(socket),
-      (error: unknown) => this.#state !== 'over' && this.events.failed(error),
+      (error: unknown) => this.#failed(error),
     )
     return true
   }
@@ -74,6 +76,7 @@ export class Succession {
   stop(): void {
     this.#state = 'over'
     this.#ticket?.withdraw()
+    clearTimeout(this.#failing)
     this.#stop.abort(new AbortError('The stream has ended'))
   }
 
@@ -84,6 +87,12 @@ export class Succession {
       spoiled: (error) => this.events.failed(error),
     })
     this.events.say(frame(FrameType.TICKET, Buffer.from(this.#ticket.ticket, 'latin1')))
+  }
+
+  #failed(error: unknown): void {
+    if (this.#state === 'over') return
+    // A peer that has given up refuses its tickets; why it has is on its way, behind what it sent before.
+    this.#failing = setTimeout(() => this.events.failed(error), LINGER_MILLISECONDS)
   }
 
   #opened(socket: TLSSocket): void {

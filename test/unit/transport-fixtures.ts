@@ -29,6 +29,8 @@ import {
 
 /** A throw-away cluster: a CA and as many hosts as are asked for. */
 export class Cluster {
+  readonly #hosts = new Map<string, Promise<Credentials>>()
+
   private constructor(readonly directory: string) {}
 
   static async create(): Promise<Cluster> {
@@ -37,7 +39,15 @@ export class Cluster {
     return new Cluster(directory)
   }
 
-  async host(identity: string, options: Partial<HostCertificateOptions> = {}): Promise<Credentials> {
+  /** A host's credentials: new ones where options are given, else always the same. */
+  host(identity: string, options?: Partial<HostCertificateOptions>): Promise<Credentials> {
+    if (options !== undefined) return this.#create(identity, options)
+    const known = this.#hosts.get(identity) ?? this.#create(identity, {})
+    this.#hosts.set(identity, known)
+    return known
+  }
+
+  async #create(identity: string, options: Partial<HostCertificateOptions>): Promise<Credentials> {
     const out = join(this.directory, `${identity}-${Math.random().toString(36).slice(2)}`)
     await createHostCertificate(join(this.directory, 'ca'), out, {
       identity,
@@ -132,9 +142,15 @@ export async function until(condition: () => boolean, milliseconds = 5000): Prom
   }
 }
 
-/** A TCP proxy in front of a port, which can fall silent, garble what passes, or reset what is open. */
+/** A TCP proxy in front of a port, which can fall silent, garble what passes, refuse, or reset what is open. */
 export class FaultyLink {
   readonly #sockets = new Set<Socket>()
+  /** Bytes forwarded of each connection: of the more used of its two directions. */
+  readonly carried: number[] = []
+  /** What becomes of new connections. `ignored`: accepted, and never answered. */
+  next: 'forwarded' | 'refused' | 'ignored' = 'forwarded'
+  /** Called for every chunk that was forwarded. */
+  onForward: (bytes: number) => void = () => undefined
   readonly #server: NetServer
   /** Forward nothing any more, keep everything open. */
   silent = false
@@ -145,10 +161,22 @@ export class FaultyLink {
 
   private constructor(readonly target: number) {
     this.#server = createServer((near) => {
+      if (this.next !== 'forwarded') {
+        this.#sockets.add(near)
+        near.on('error', () => undefined)
+        if (this.next === 'refused') near.resetAndDestroy()
+        return
+      }
       const far = netConnect(this.target, '127.0.0.1')
-      this.#forward(near, far)
-      this.#forward(far, near)
+      const index = this.carried.push(0) - 1
+      this.#forward(near, far, index)
+      this.#forward(far, near, index)
     })
+  }
+
+  /** Connections that are open. */
+  get open(): number {
+    return this.#sockets.size
   }
 
   static async open(scope: Scope, target: number): Promise<FaultyLink> {
@@ -173,7 +201,8 @@ export class FaultyLink {
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
-  #forward(from: Socket, to: Socket): void {
+  #forward(from: Socket, to: Socket, index: number): void {
+    let carried = 0
     this.#sockets.add(from)
     from.on('error', () => to.destroy())
     from.on('close', () => {
@@ -188,6 +217,9 @@ export class FaultyLink {
         this.garbleFrom = undefined
       }
       this.forwarded += chunk.length
+      carried += chunk.length
+      this.carried[index] = Math.max(this.carried[index] ?? 0, carried)
+      this.onForward(this.forwarded)
       if (!to.write(chunk)) {
         from.pause()
         to.once('drain', () => from.resume())
