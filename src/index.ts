@@ -27,6 +27,7 @@ export {
   createCa,
   createHostCertificate,
   loadCredentials,
+  RateLimiter,
   type Rule,
   type Server,
   type Verb,

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { FlockerError, ReplicationError, StreamError, TransportError } from '../errors.js'
 import { beginRecordBytes, hold, send, sendSpace } from '../lzc/index.js'
+import type { TransferOptions } from '../transport/index.js'
 import { afterFailure, type Reached } from './failure.js'
 import { receiveVolume } from './messages.js'
 import { holdTag } from './names.js'
@@ -10,7 +11,7 @@ import { ProgressMeter } from './progress.js'
 import type { Delivery } from './push.js'
 import { sendFlags } from './send-flags.js'
 import { confirmDelivery } from './settle.js'
-import { Watchdog } from './watchdog.js'
+import { stalledOn, Watchdog } from './watchdog.js'
 
 const defaultStallMilliseconds = 300_000
 
@@ -54,10 +55,20 @@ async function stream(delivery: Delivery, snapshot: string, watchdog: Watchdog, 
   try {
     const begin = await peekBegin(outgoing)
     const { ticket, outcome } = announce(delivery, begin, total - already, signal, reached)
-    const sending = sendOver(peer, ticket, outgoing, signal, (bytes) => {
-      watchdog.touch()
-      const report = meter.update(bytes, performance.now())
-      if (report !== undefined) options.onProgress?.(report)
+    const standing = { sent: 0n, taken: 0n }
+    watchdog.explain = () => stalledOn({ ...standing, ended: outgoing.readableEnded }, peer.identity)
+    const sending = sendOver(peer, ticket, outgoing, {
+      signal,
+      limiter: delivery.limiter,
+      onBytes: (bytes) => {
+        standing.sent = bytes
+        const report = meter.update(bytes, performance.now())
+        if (report !== undefined) options.onProgress?.(report)
+      },
+      onTaken: (bytes) => {
+        standing.taken = bytes
+        watchdog.touch()
+      },
     })
     const confirmed = await bothEnds(sending, outcome, () => outgoing.destroy())
     checkConfirmed(delivery, confirmed.outcome)
@@ -110,11 +121,10 @@ async function sendOver(
   peer: Peer,
   ticket: Promise<string>,
   source: Readable,
-  signal: AbortSignal,
-  onBytes: (bytes: bigint) => void,
+  transfer: TransferOptions & { signal: AbortSignal },
 ): Promise<bigint> {
-  const channel = await peer.connection.openData(await ticket, { signal })
-  return channel.send(source, { signal, onBytes })
+  const channel = await peer.connection.openData(await ticket, { signal: transfer.signal })
+  return channel.send(source, transfer)
 }
 
 /**

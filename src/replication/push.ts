@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { getProperties } from '../datasets/index.js'
 import { ArgumentError, FlockerError, ReplicationError, throwIfAborted } from '../errors.js'
 import { snapshot as takeSnapshot } from '../lzc/index.js'
+import { RateLimiter } from '../transport/index.js'
 import { deliver } from './deliver.js'
 import { divergedError } from './divergence.js'
 import { goOn } from './go-on.js'
@@ -30,8 +31,13 @@ export interface PushOptions {
   signal?: AbortSignal
   /** Called at most five times a second, and once at the end. */
   onProgress?: (progress: Progress) => void
-  /** Give up when no byte has moved for so long; in milliseconds. Default: five minutes. */
+  /**
+   * Give up when the peer lives and its receive has taken no byte for so long: the pool there stands still, or the one here, or the
+   * confirmation does not come. A slow receive that takes some is not given up on. In milliseconds. Default: five minutes.
+   */
   stallMilliseconds?: number
+  /** The most to send, in bytes per second. A {@link RateLimiter} can be shared by many pushes, and changed while they run. */
+  limit?: RateLimiter | number
   /**
    * Refuse at once with `NO_SPACE` when the stream's estimated size exceeds what is available there. Default: true. Set it to
    * false for data that the destination will compress much better than the source has.
@@ -83,6 +89,8 @@ export interface Push {
   source: PushSource
   peer: Peer
   options: PushOptions
+  /** Of all streams of the push together. */
+  limiter: RateLimiter | undefined
   logger: Logger
 }
 
@@ -116,13 +124,14 @@ export interface Delivery extends Push {
 export async function pushVolume(source: PushSource, peer: Peer, options: PushOptions = {}): Promise<PushResult> {
   const what = `push of ${source.dataset} to ${peer.identity}`
   if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
+  const limiter = typeof options.limit === 'number' ? new RateLimiter(options.limit) : options.limit
   throwIfAborted(options.signal, what)
   const release = peer.claims.take(`send ${source.dataset} ${peer.identity}`)
   if (release === undefined) throw busy(what, source)
   const transfer = randomUUID()
   const logger = peer.logger.child({ transferId: transfer, dataset: source.dataset, peer: peer.identity })
   try {
-    return await run({ what, transfer, source, peer, options, logger }, performance.now())
+    return await run({ what, transfer, source, peer, options, limiter, logger }, performance.now())
   } catch (error) {
     logger.warn({ err: error }, 'push failed')
     throw error

@@ -31,7 +31,10 @@ export interface ConnectOptions extends Omit<DialTarget, 'logger' | 'timeoutMill
   heartbeat?: Partial<Heartbeat>
   /** Bytes of one control message; both ends must agree. Default 1 MiB. */
   messageBytes?: number
-  /** Bytes that a data connection's keys may carry, in each direction, before its stream moves to another. Default and at most 64 GiB. */
+  /**
+   * Bytes that a connection's keys may carry, in each direction, before a stream moves to another data connection. A control
+   * connection that has carried as much closes when nothing is in work. Default and at most 64 GiB.
+   */
   keyBytes?: number
   logger?: Logger
 }
@@ -158,6 +161,7 @@ class ClientConnection implements Connection {
       this.#pending.delete(id)
       clearTimeout(timer)
       if (aborted) signal?.removeEventListener('abort', aborted)
+      this.#retire()
     }
   }
 
@@ -204,9 +208,19 @@ class ClientConnection implements Connection {
       heard: () => this.#link.heard(),
     })
     this.#channels.add(channel)
-    void channel.closed.then(() => this.#channels.delete(channel))
+    void channel.closed.then(() => {
+      this.#channels.delete(channel)
+      this.#retire()
+    })
     if (this.#link.signal.aborted) channel.destroy(this.#link.signal.reason)
     return channel
+  }
+
+  /** Closes the connection once its keys have carried enough and nobody needs it. */
+  #retire(): void {
+    if (this.#link.carried < this.#keyBytes || this.#pending.size > 0 || this.#channels.size > 0) return
+    const message = `The connection with ${this.identity} has carried all that its keys may, and was closed`
+    void this.#link.close(new TransportError('PEER_LOST', message, { peer: this.identity, next: 'Connect anew.' }))
   }
 
   #answer(message: Answer): void {

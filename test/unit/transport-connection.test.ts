@@ -253,6 +253,21 @@ test(
 )
 
 test(
+  'a connection whose keys have carried enough closes in order, once nothing is in work',
+  scoped(async (scope) => {
+    const server = await scope.listen(await cluster.host('beta'))
+    const connection = await scope.connect(await cluster.host('alpha'), server.port, { keyBytes: 256 * 1024 })
+    const text = 'x'.repeat(100_000)
+    const answers = Array.from({ length: 5 }, () => connection.request(ping, { text, number: 0n }))
+    assert.is((await Promise.all(answers)).length, 5)
+    assert.is(await connection.closed, undefined)
+    const error = await failure(connection.request(ping, { text, number: 0n }))
+    assert.is(error.code, 'PEER_LOST')
+    assert.match(error.message, /all that its keys may.*\n {2}Connect anew/)
+  }),
+)
+
+test(
   'no secret is logged, and nothing is left behind',
   scoped(async (scope) => {
     const lines: string[] = []
