@@ -16,8 +16,8 @@ interface Waiter extends Account {
 
 /**
  * Bounds what transfers send, in bytes of their streams per second. Give the same one to several transfers and they share it: each that
- * has something to send gets as much as the others. Nothing runs ahead of the rate by more than some 60 ms of it, nor slows
- * anything down that is slower. It holds no timer while nobody waits.
+ * has something to send gets as much as the others. What leaves at once is at most 50 ms of the rate, and 10 ms for each transfer. It
+ * holds no timer while nobody waits.
  */
 export class RateLimiter {
   readonly #bucket: SharedBucket<Waiter>
