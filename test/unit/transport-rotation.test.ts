@@ -30,18 +30,22 @@ test.after(() => cluster.destroy())
 interface Options {
   keyBytes?: number
   handshakeMilliseconds?: number
+  /** Milliseconds between heartbeats; a timeout is four of them. */
+  heartbeat?: number
 }
 
 /** Two hosts with a small limit and a link between them; `from` is the sender in either direction. */
-async function rotating(scope: Scope, { keyBytes = MEBIBYTE, handshakeMilliseconds = 10_000 }: Options = {}) {
+async function rotating(scope: Scope, options: Options = {}) {
+  const { keyBytes = MEBIBYTE, handshakeMilliseconds = 10_000, heartbeat = 2000 } = options
+  const beats = { intervalMilliseconds: heartbeat, timeoutMilliseconds: 4 * heartbeat }
   let link: FaultyLink | undefined
   const hosts = await pair(scope, cluster, {
     through: async (port) => {
       link = await FaultyLink.open(scope, port)
       return link.port
     },
-    near: { keyBytes, timeoutMilliseconds: handshakeMilliseconds },
-    far: { limits: { keyBytes, handshakeMilliseconds } },
+    near: { keyBytes, timeoutMilliseconds: handshakeMilliseconds, heartbeat: beats },
+    far: { limits: { keyBytes, handshakeMilliseconds }, heartbeat: beats },
   })
   assert.ok(link)
   const ends = async (direction: 'push' | 'pull') => {
@@ -211,6 +215,32 @@ test(
       }
       assert.ok(sent.status === 'rejected', name)
       await until(() => link.open === 0)
+    }
+  }),
+)
+
+test(
+  'garbled at any moment: noticed, named, and not used; a link that falls silent is a lost peer',
+  scoped(async (scope) => {
+    for (const direction of directions) {
+      for (const fault of ['garbled', 'silent'] as const) {
+        const { link, ends } = await rotating(scope, {
+          keyBytes: 256 * 1024,
+          heartbeat: fault === 'silent' ? 250 : 2000,
+        })
+        const { from, to } = await ends(direction)
+        const sink = new HashSink()
+        const outcomes = Promise.all([failure(from.send(endless())), failure(to.receive(sink))])
+        await until(() => sink.bytes > MEBIBYTE)
+        if (fault === 'garbled') link.garbleFrom = 8000
+        else link.silent = true
+        const codes = (await outcomes).map(({ code }) => code)
+        assert.ok(
+          codes.every((code) => code === 'PEER_LOST' || (fault === 'garbled' && code === 'GARBLED')),
+          `${direction} ${fault}: ${codes}`,
+        )
+        assert.ok(fault === 'silent' || codes.includes('GARBLED'), `${codes}`)
+      }
     }
   }),
 )
