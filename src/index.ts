@@ -37,6 +37,7 @@ export {
   createCa,
   createHostCertificate,
   loadCredentials,
+  RateLimiter,
   type Rule,
   type Server,
   type Verb,

@@ -4,7 +4,7 @@ import { move } from './move.js'
 import { ProgressMeter } from './progress.js'
 import type { Replication } from './replication.js'
 import type { Received, StreamOrder } from './sides.js'
-import { Watchdog } from './watchdog.js'
+import { stalledOn, Watchdog } from './watchdog.js'
 
 const defaultStallMilliseconds = 300_000
 
@@ -34,7 +34,7 @@ export async function deliver(
 }
 
 async function send(
-  { source, destination, volume, transfer, options }: Replication,
+  { source, destination, volume, transfer, options, limiter }: Replication,
   order: StreamOrder,
   watchdog: Watchdog,
   reached: Reached,
@@ -49,12 +49,24 @@ async function send(
     const least = options.checkSpace === false ? 0n : outgoing.total - already
     const incoming = await destination.open(arrival, outgoing.begin, least, signal)
     reached.welcomed = true
-    const onBytes = (bytes: bigint): void => {
-      watchdog.touch()
-      const report = meter.update(bytes, performance.now())
-      if (report !== undefined) options.onProgress?.(report)
-    }
-    const moving = move(outgoing.body, incoming.body, { signal, onBytes })
+    const standing = { sent: 0n, taken: 0n, ended: false }
+    if ('stream' in outgoing.body) watchdog.explain = () => stalledOn(standing, destination.identity)
+    const moving = move(outgoing.body, incoming.body, {
+      signal,
+      limiter,
+      onBytes: (bytes) => {
+        standing.sent = bytes
+        const report = meter.update(bytes, performance.now())
+        if (report !== undefined) options.onProgress?.(report)
+      },
+      onTaken: (bytes) => {
+        standing.taken = bytes
+        watchdog.touch()
+      },
+      onEnd: () => {
+        standing.ended = true
+      },
+    })
     const { bytes, received } = await everyEnd(incoming.outcome, outgoing.outcome, moving, outgoing.close)
     checkConfirmed(destination.identity, source.identity, order, received)
     options.onProgress?.(meter.report(performance.now()))

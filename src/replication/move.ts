@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { FlockerError } from '../errors.js'
 import type { DataChannel, TransferOptions } from '../transport/index.js'
+import { LimitedSink } from './limited-sink.js'
 
 type Channel = { channel: () => Promise<DataChannel> }
 
@@ -13,20 +14,42 @@ type Channel = { channel: () => Promise<DataChannel> }
 export async function move(
   from: { stream: Readable } | Channel,
   to: { sink: Writable } | Channel,
-  options: TransferOptions,
+  options: MoveOptions,
 ): Promise<bigint> {
   try {
     if ('stream' in from) {
-      if ('sink' in to) return await pipe(from.stream, to.sink, options)
+      from.stream.once('end', () => options.onEnd?.())
+      if ('sink' in to) return await pipe(from.stream, limited(to.sink, options), arriving(options))
       return await (await to.channel()).send(from.stream, options)
     }
-    if ('sink' in to) return await (await from.channel()).receive(to.sink, options)
+    if ('sink' in to) return await (await from.channel()).receive(limited(to.sink, options), arriving(options))
     throw new FlockerError('INTERNAL', 'A stream between two peers does not go through this host')
   } catch (error) {
     for (const end of [...('stream' in from ? [from.stream] : []), ...('sink' in to ? [to.sink] : [])]) {
       if (!end.destroyed) end.destroy(error as Error)
     }
     throw error
+  }
+}
+
+export interface MoveOptions extends TransferOptions {
+  /** Called when what is sent has been read to its end, where that is here. */
+  onEnd?: () => void
+}
+
+/** Where a stream is received here it is slowed down here, by not being read. */
+function limited(sink: Writable, { limiter }: MoveOptions): Writable {
+  return limiter === undefined ? sink : new LimitedSink(sink, limiter)
+}
+
+/** What arrives here has been taken. */
+function arriving({ signal, onBytes, onTaken }: MoveOptions): TransferOptions {
+  return {
+    signal,
+    onBytes: (bytes) => {
+      onBytes?.(bytes)
+      onTaken?.(bytes)
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { ReplicationError, throwIfAborted } from '../errors.js'
+import { RateLimiter } from '../transport/index.js'
 import { LocalSource } from './local-source.js'
 import { checkSnapshotName } from './names.js'
 import type { Peer } from './peer.js'
@@ -42,7 +43,7 @@ export async function pushVolume(
   }))
 }
 
-type Common = Pick<Replication, 'what' | 'transfer' | 'self' | 'options' | 'logger'>
+type Common = Pick<Replication, 'what' | 'transfer' | 'self' | 'options' | 'limiter' | 'logger'>
 
 /** Runs one replication of a dataset with a peer; a second one at the same time is refused. */
 export async function exclusively(
@@ -53,6 +54,7 @@ export async function exclusively(
   make: (common: Common) => Replication,
 ): Promise<ReplicationResult> {
   if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
+  const limiter = typeof options.limit === 'number' ? new RateLimiter(options.limit) : options.limit
   throwIfAborted(options.signal, what)
   const release = peer.host.claims.take(what)
   if (release === undefined) {
@@ -64,7 +66,7 @@ export async function exclusively(
   const transfer = randomUUID()
   const logger = peer.host.logger.child({ transferId: transfer, dataset, peer: peer.identity })
   try {
-    return await replicateVolume(make({ what, transfer, self: peer.host.identity, options, logger }))
+    return await replicateVolume(make({ what, transfer, self: peer.host.identity, options, limiter, logger }))
   } catch (error) {
     logger.warn({ err: error }, `${what} failed`)
     throw error

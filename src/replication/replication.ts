@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { ArgumentError, ReplicationError, throwIfAborted } from '../errors.js'
+import type { RateLimiter } from '../transport/index.js'
 import { deliver } from './deliver.js'
 import { divergedError } from './divergence.js'
 import { goOn } from './go-on.js'
@@ -16,8 +17,13 @@ export interface ReplicationOptions {
   signal?: AbortSignal
   /** Called at most five times a second, and once at the end of each stream. */
   onProgress?: (progress: Progress) => void
-  /** Give up when no byte has moved for so long; in milliseconds. Default: five minutes. */
+  /**
+   * Give up when the other side lives and the receive has taken no byte for so long: the pool there stands still, or the one here, or
+   * the confirmation does not come. A slow receive that takes some is not given up on. In milliseconds. Default: five minutes.
+   */
   stallMilliseconds?: number
+  /** The most to move, in bytes per second. A {@link RateLimiter} can be shared by many replications, and changed while they run. */
+  limit?: RateLimiter | number
   /**
    * Refuse at once with `NO_SPACE` when the stream's estimated size exceeds what is available at the destination. Default: true.
    * Set it to false for data that the destination will compress much better than the source has.
@@ -83,6 +89,8 @@ export interface Replication {
   /** The volume's name below the root of either host. */
   volume: string
   options: ReplicationOptions
+  /** Of all its streams together. */
+  limiter: RateLimiter | undefined
   logger: Logger
 }
 

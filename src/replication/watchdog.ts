@@ -1,10 +1,29 @@
 import { abortReason, TimeoutError } from '../errors.js'
 
+/** How far a stream is, in bytes. */
+export interface Standing {
+  /** Handed to the connection. */
+  sent: bigint
+  /** Taken by the receiver's sink, as the receiver says. */
+  taken: bigint
+  /** Whether the source has given everything. */
+  ended: boolean
+}
+
+/** Who holds up a stream that makes no progress, as a sentence. */
+export function stalledOn({ sent, taken, ended }: Standing, peer: string): string {
+  if (taken < sent) return `${peer} is alive and has taken ${taken} of the ${sent} bytes sent`
+  if (ended) return `${peer} is alive, has taken all ${sent} bytes, and does not confirm them`
+  return `${peer} has taken the ${sent} bytes there were, and this host's ZFS gives no more`
+}
+
 /**
- * One signal for a transfer: fires when the caller's does, or when nothing has moved for too long. Dispose it when the
+ * One signal for a transfer: fires when the caller's does, or when there was no progress for too long. Dispose it when the
  * transfer is over.
  */
 export class Watchdog implements Disposable {
+  /** Says what a transfer without progress waits for. */
+  explain: (() => string) | undefined
   readonly #controller = new AbortController()
   readonly #timer: NodeJS.Timeout
   readonly #forward: () => void
@@ -15,7 +34,8 @@ export class Watchdog implements Disposable {
     stallMilliseconds: number,
   ) {
     this.#timer = setTimeout(() => {
-      this.abort(new TimeoutError(`${what} has moved no byte for ${stallMilliseconds / 1000} s`))
+      const why = this.explain === undefined ? '' : `: ${this.explain()}`
+      this.abort(new TimeoutError(`${what} has made no progress for ${stallMilliseconds / 1000} s${why}`))
     }, stallMilliseconds)
     this.#forward = () => this.abort(abortReason(outer as AbortSignal, what))
     if (outer?.aborted) this.#forward()
@@ -26,7 +46,7 @@ export class Watchdog implements Disposable {
     return this.#controller.signal
   }
 
-  /** Something moved. */
+  /** There was progress: bytes that the receiver's sink has taken, not such as merely left. */
   touch(): void {
     this.#timer.refresh()
   }

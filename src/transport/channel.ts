@@ -1,28 +1,32 @@
-/** A data channel: a data connection that is used once, by a data plane, and ends with its control connection. */
+/** A data channel: one stream's data connections, used once, by a data plane, and ended with their control connection. */
 import type { Readable, Writable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import { AbortError, ArgumentError, type FlockerError } from '../errors.js'
-import type { DataChannel, DataLink, DataPlane, TransferOptions } from './data-plane.js'
+import type { DataChannel, DataLink, DataPlane, Successors, TransferOptions } from './data-plane.js'
 import { jsDataPlane } from './js-data-plane.js'
-import { closed } from './socket.js'
 
 export class Channel implements DataChannel {
+  /** Resolves when all its connections are gone. */
+  readonly closed: Promise<void>
   readonly #link: DataLink
   readonly #plane: DataPlane
   readonly #stop = new AbortController()
   #used = false
+  /** Connections and attempts at one. */
+  #open = 0
+  #resolveClosed: () => void = () => undefined
 
   constructor(link: DataLink, plane: DataPlane = jsDataPlane) {
-    this.#link = link
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
+    this.#link = { ...link, heard: () => link.heard(), successors: this.#counted(link.successors) }
     this.#plane = plane
+    this.#count(link.socket)
   }
 
   get peer(): string {
     return this.#link.peer
-  }
-
-  /** Resolves when the connection is gone. */
-  get closed(): Promise<void> {
-    return closed(this.#link.socket)
   }
 
   send(source: Readable, options: TransferOptions = {}): Promise<bigint> {
@@ -40,21 +44,56 @@ export class Channel implements DataChannel {
     if (!this.#used) this.#link.socket.destroy()
   }
 
-  async #run(
-    { signal, onBytes }: TransferOptions,
-    transfer: (options: TransferOptions) => Promise<bigint>,
-  ): Promise<bigint> {
+  async #run(options: TransferOptions, transfer: (options: TransferOptions) => Promise<bigint>): Promise<bigint> {
     if (this.#used) {
       throw new ArgumentError('A data channel carries one stream only', { next: 'Open another channel.' })
     }
     this.#used = true
+    const { signal } = options
     const forward = () => this.#stop.abort(signal?.reason)
     if (signal?.aborted) forward()
     else signal?.addEventListener('abort', forward, { once: true })
     try {
-      return await transfer({ signal: this.#stop.signal, onBytes })
+      return await transfer({ ...options, signal: this.#stop.signal })
     } finally {
       signal?.removeEventListener('abort', forward)
     }
+  }
+
+  #counted(successors: Successors): Successors {
+    if (successors.role === 'client') return { role: 'client', open: (...args) => this.#dial(successors.open(...args)) }
+    return {
+      role: 'server',
+      offer: ({ redeemed, spoiled }) =>
+        successors.offer({
+          spoiled,
+          redeemed: (socket) => {
+            this.#count(socket)
+            redeemed(socket)
+          },
+        }),
+    }
+  }
+
+  async #dial(attempt: Promise<TLSSocket>): Promise<TLSSocket> {
+    this.#open += 1
+    try {
+      const socket = await attempt
+      this.#count(socket)
+      return socket
+    } finally {
+      this.#gone()
+    }
+  }
+
+  #count(socket: TLSSocket): void {
+    this.#open += 1
+    if (socket.closed) this.#gone()
+    else socket.once('close', () => this.#gone())
+  }
+
+  #gone(): void {
+    this.#open -= 1
+    if (this.#open === 0) this.#resolveClosed()
   }
 }

@@ -16,7 +16,7 @@ import type { DataChannel } from './data-plane.js'
 import { type DialTarget, dial } from './dial.js'
 import { type ServerMessage, serverMessageSchema, VERSIONS } from './messages.js'
 import { describeIssues, type Method } from './method.js'
-import { HEARTBEAT, type Heartbeat, LIMITS, silent } from './settings.js'
+import { checkKeyBytes, HEARTBEAT, type Heartbeat, LIMITS, silent } from './settings.js'
 import { fromWire } from './wire-error.js'
 
 export type Hello = Record<string, z.core.util.JSONType>
@@ -31,6 +31,11 @@ export interface ConnectOptions extends Omit<DialTarget, 'logger' | 'timeoutMill
   heartbeat?: Partial<Heartbeat>
   /** Bytes of one control message; both ends must agree. Default 1 MiB. */
   messageBytes?: number
+  /**
+   * Bytes that a connection's keys may carry, in each direction, before a stream moves to another data connection. A control
+   * connection that has carried as much closes when nothing is in work. Default and at most 64 GiB.
+   */
+  keyBytes?: number
   logger?: Logger
 }
 
@@ -88,6 +93,7 @@ class ClientConnection implements Connection {
   readonly #link: ControlLink<ServerMessage>
   readonly #target: DialTarget
   readonly #heartbeat: Heartbeat
+  readonly #keyBytes: number
   readonly #logger: Logger
   readonly #pending = new Map<number, Pending>()
   readonly #channels = new Set<Channel>()
@@ -99,6 +105,7 @@ class ClientConnection implements Connection {
     this.#target = target
     this.#logger = target.logger
     this.#heartbeat = { ...HEARTBEAT, ...options.heartbeat }
+    this.#keyBytes = options.keyBytes ?? LIMITS.keyBytes
     this.#link = new ControlLink<ServerMessage>(socket, {
       peer: identity,
       schema: serverMessageSchema,
@@ -154,26 +161,12 @@ class ClientConnection implements Connection {
       this.#pending.delete(id)
       clearTimeout(timer)
       if (aborted) signal?.removeEventListener('abort', aborted)
+      this.#retire()
     }
   }
 
   async openData(ticket: string, { signal }: { signal?: AbortSignal } = {}): Promise<DataChannel> {
-    throwIfAborted(this.#link.signal, 'The data connection')
-    const stop = new AbortController()
-    const forwards = [signal, this.#link.signal].flatMap((from) => {
-      if (from === undefined) return []
-      const forward = () => stop.abort(from.reason)
-      if (from.aborted) forward()
-      from.addEventListener('abort', forward, { once: true })
-      return [() => from.removeEventListener('abort', forward)]
-    })
-    try {
-      const target = { ...this.#target, expectIdentity: this.identity }
-      const { socket } = await dial(target, { type: 'data', versions: VERSIONS, ticket }, stop.signal)
-      return this.#adopt(socket)
-    } finally {
-      for (const stopForwarding of forwards) stopForwarding()
-    }
+    return this.#adopt(await this.#dialData(ticket, signal))
   }
 
   async close(): Promise<void> {
@@ -185,18 +178,49 @@ class ClientConnection implements Connection {
     await this.close()
   }
 
+  async #dialData(ticket: string, signal: AbortSignal | undefined): Promise<TLSSocket> {
+    throwIfAborted(this.#link.signal, 'The data connection')
+    const stop = new AbortController()
+    const forwards = [signal, this.#link.signal].flatMap((from) => {
+      if (from === undefined) return []
+      const forward = () => stop.abort(from.reason)
+      if (from.aborted) forward()
+      from.addEventListener('abort', forward, { once: true })
+      return [() => from.removeEventListener('abort', forward)]
+    })
+    try {
+      const target = { ...this.#target, expectIdentity: this.identity }
+      return (await dial(target, { type: 'data', versions: VERSIONS, ticket }, stop.signal)).socket
+    } finally {
+      for (const stopForwarding of forwards) stopForwarding()
+    }
+  }
+
   #adopt(socket: TLSSocket): Channel {
     const channel = new Channel({
       socket,
       peer: this.identity,
       heartbeat: this.#heartbeat,
       logger: this.#logger,
+      keyBytes: this.#keyBytes,
+      successorMilliseconds: this.#target.timeoutMilliseconds,
+      successors: { role: 'client', open: (ticket, signal) => this.#dialData(ticket, signal) },
       heard: () => this.#link.heard(),
     })
     this.#channels.add(channel)
-    socket.once('close', () => this.#channels.delete(channel))
+    void channel.closed.then(() => {
+      this.#channels.delete(channel)
+      this.#retire()
+    })
     if (this.#link.signal.aborted) channel.destroy(this.#link.signal.reason)
     return channel
+  }
+
+  /** Closes the connection once its keys have carried enough and nobody needs it. */
+  #retire(): void {
+    if (this.#link.carried < this.#keyBytes || this.#pending.size > 0 || this.#channels.size > 0) return
+    const message = `The connection with ${this.identity} has carried all that its keys may, and was closed`
+    void this.#link.close(new TransportError('PEER_LOST', message, { peer: this.identity, next: 'Connect anew.' }))
   }
 
   #answer(message: Answer): void {
@@ -245,8 +269,10 @@ class ClientConnection implements Connection {
  *   refused (the message says whose and why), `VERSION` if there is no common protocol version, `PEER_LOST` if the other end
  *   hangs up, `PROTOCOL` if it says something else
  * @throws {AbortError} if the signal fired
+ * @throws {ArgumentError} if `keyBytes` is out of range
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
+  checkKeyBytes(options.keyBytes ?? LIMITS.keyBytes)
   const target: DialTarget = {
     host: options.host,
     port: options.port,

@@ -31,6 +31,8 @@ export class ControlLink<T extends Message> {
   readonly #decoder: MessageDecoder
   readonly #silence: Silence
   readonly #end = new AbortController()
+  #sent = 0
+  #received = 0
   #resolveEnded: (error: FlockerError | undefined) => void = () => undefined
 
   constructor(
@@ -57,6 +59,11 @@ export class ControlLink<T extends Message> {
     return this.#end.signal
   }
 
+  /** Bytes that went over the more used of the connection's two keys. */
+  get carried(): number {
+    return Math.max(this.#sent, this.#received)
+  }
+
   /** Notes that the peer gave a sign of life elsewhere. */
   heard(): void {
     if (!this.#end.signal.aborted) this.#silence.heard()
@@ -65,7 +72,9 @@ export class ControlLink<T extends Message> {
   /** @throws {ArgumentError} if the message is too long. A message on a connection that has ended is dropped. */
   send(message: Message): void {
     if (this.#end.signal.aborted) return
-    const ready = this.socket.write(encodeMessage(message, this.options.messageBytes))
+    const bytes = encodeMessage(message, this.options.messageBytes)
+    this.#sent += bytes.length
+    const ready = this.socket.write(bytes)
     // Who does not read our answers gets no further question read. Only one end may do so: two would wait for each other.
     if (!ready && this.options.holdBack) this.socket.pause()
   }
@@ -97,6 +106,7 @@ export class ControlLink<T extends Message> {
   }
 
   readonly #read = (chunk: Buffer): void => {
+    this.#received += chunk.length
     this.#silence.heard()
     try {
       for (const body of this.#decoder.push(chunk)) {

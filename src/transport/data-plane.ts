@@ -1,8 +1,9 @@
 /**
  * The interface between the transport and whatever moves bulk data. A data plane gets a TLS connection that is established, authenticated and
- * bound to its transfer, and moves one stream over it, speaking the frames of docs/protocol.md. What it must keep:
+ * bound to its transfer, and moves one stream over it and its successors, speaking the frames of docs/protocol.md. What it must keep:
  *
  * - bytes are never gathered beyond a small bound, and a slow sink slows the source;
+ * - no connection carries more than `keyBytes` in either direction: the stream moves to a successor, which has keys of its own;
  * - success means that the peer said so: END with the right count, acknowledged after the sink took everything;
  * - on failure the peer is told why, within the linger time, and source or sink is destroyed with the error.
  */
@@ -10,12 +11,20 @@ import type { Readable, Writable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { Logger } from 'pino'
 import type { FlockerError } from '../errors.js'
+import type { RateLimiter } from './rate-limiter.js'
 import type { Heartbeat } from './settings.js'
 
 export interface TransferOptions {
   signal?: AbortSignal | undefined
   /** Called with the total so far, in bytes of the stream, for every chunk: be quick. */
   onBytes?: ((total: bigint) => void) | undefined
+  /**
+   * Of a sender: called with what the receiver's sink has taken so far, in bytes of the stream, a few times a second while that
+   * grows, and with all of it when the receiver has confirmed it.
+   */
+  onTaken?: ((total: bigint) => void) | undefined
+  /** Of a sender: bounds what goes into the connection, in bytes per second. Transfers that are given the same one share it. */
+  limiter?: RateLimiter | undefined
 }
 
 /** A data connection, used once, in one direction. Either end may be the sender. */
@@ -47,8 +56,36 @@ export interface DataLink {
   readonly peer: string
   readonly heartbeat: Heartbeat
   readonly logger: Logger
+  /** Bytes that the socket's keys may carry, in each direction. */
+  readonly keyBytes: number
+  /** How long to wait for a successor that nothing holds up. */
+  readonly successorMilliseconds: number
+  readonly successors: Successors
   /** To be called whenever bytes arrive: they prove that the peer lives. */
   heard(): void
+}
+
+/**
+ * Where further connections for the same stream come from: as {@link DataLink.socket}, and the plane's to close. The client dials and the
+ * server makes the tickets, whichever of them sends.
+ */
+export type Successors =
+  | { readonly role: 'client'; open(ticket: string, signal: AbortSignal): Promise<TLSSocket> }
+  | { readonly role: 'server'; offer(events: TicketEvents): Ticket }
+
+export interface TicketEvents {
+  /** The peer has opened the connection that the ticket stands for. */
+  redeemed(socket: TLSSocket): void
+  /** Another host has shown the ticket, which is void now. */
+  spoiled(error: FlockerError): void
+}
+
+/** Stands for one data connection by one peer. */
+export interface Ticket {
+  /** 256 random bits, base64url. */
+  readonly ticket: string
+  /** Makes it void, if it was not used. */
+  withdraw(): void
 }
 
 /** Moves a stream over a link. Both functions settle promptly after the signal fires, rejecting with its reason. */

@@ -12,11 +12,21 @@ export const FrameType = {
   ERROR: 4,
   /** Nothing but a sign of life. */
   ALIVE: 5,
+  /** The receiver's sink has taken so much of the stream; u64 total. A sign of life too. */
+  TAKEN: 6,
+  /** A sending client wants a ticket for a successor of this connection. */
+  WANT: 7,
+  /** That ticket, or one from a sending server; 43 characters. */
+  TICKET: 8,
+  /** The stream goes on over the successor; u64 total so far. The sender says nothing more on this connection. */
+  NEXT: 9,
 } as const
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
 export const HEADER_BYTES = 8
+/** 256 bits, base64url. */
+const TICKET_BYTES = 43
 
 /** The length that each type may have, in bytes: minimum and maximum. */
 const LENGTHS: Readonly<Record<number, readonly [number, number]>> = {
@@ -25,6 +35,10 @@ const LENGTHS: Readonly<Record<number, readonly [number, number]>> = {
   [FrameType.ACK]: [8, 8],
   [FrameType.ERROR]: [2, 64 * 1024],
   [FrameType.ALIVE]: [0, 0],
+  [FrameType.TAKEN]: [8, 8],
+  [FrameType.WANT]: [0, 0],
+  [FrameType.TICKET]: [TICKET_BYTES, TICKET_BYTES],
+  [FrameType.NEXT]: [8, 8],
 }
 
 export const MAX_DATA_BYTES = 1024 * 1024
@@ -40,7 +54,9 @@ export function frame(type: FrameType, body: Uint8Array): Buffer {
   return Buffer.concat([frameHeader(type, body.length), body])
 }
 
-export function countFrame(type: typeof FrameType.END | typeof FrameType.ACK, total: bigint): Buffer {
+type CountType = typeof FrameType.END | typeof FrameType.ACK | typeof FrameType.TAKEN | typeof FrameType.NEXT
+
+export function countFrame(type: CountType, total: bigint): Buffer {
   const body = Buffer.allocUnsafe(8)
   body.writeBigUInt64BE(total)
   return frame(type, body)

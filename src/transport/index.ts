@@ -3,7 +3,15 @@ export { authorize, checkRules, isAuthorized, type Rule, VERBS, type Verb } from
 export { type CaOptions, createCa, createHostCertificate, type HostCertificateOptions } from './certificates.js'
 export { type Connection, type ConnectOptions, connect, type Hello, type RequestOptions } from './client.js'
 export { type Credentials, loadCredentials, parseCredentials } from './credentials.js'
-export type { DataChannel, DataLink, DataPlane, TransferOptions } from './data-plane.js'
+export type {
+  DataChannel,
+  DataLink,
+  DataPlane,
+  Successors,
+  Ticket,
+  TicketEvents,
+  TransferOptions,
+} from './data-plane.js'
 export {
   type DataOffer,
   defineMethod,
@@ -14,6 +22,7 @@ export {
   type ServerConnection,
   uint64,
 } from './method.js'
+export { RateLimiter, type Share } from './rate-limiter.js'
 export { type ListenOptions, listen, type Server } from './server.js'
 export type { Heartbeat, Limits } from './settings.js'
 export { fromWire, toWire, type WireError } from './wire-error.js'

@@ -5,7 +5,7 @@ import { describeIssues } from './method.js'
 import { wireErrorSchema } from './wire-error.js'
 
 /** The protocol versions that this release speaks. */
-export const VERSIONS = { minimum: 1, maximum: 1 } as const
+export const VERSIONS = { minimum: 2, maximum: 2 } as const
 
 const version = z.int().min(1).max(1_000_000)
 const versions = z.object({ minimum: version, maximum: version })

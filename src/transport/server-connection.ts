@@ -7,8 +7,9 @@ import { Channel } from './channel.js'
 import { ControlLink } from './control.js'
 import { type ClientMessage, clientMessageSchema, type ServerMessage } from './messages.js'
 import { type DataOffer, describeIssues, type Handler, type RequestContext, type ServerConnection } from './method.js'
+import { Offer } from './offer.js'
 import type { Heartbeat, Limits } from './settings.js'
-import type { Offer, Tickets } from './tickets.js'
+import type { Tickets } from './tickets.js'
 import { toWire } from './wire-error.js'
 
 type JsonObject = Record<string, z.core.util.JSONType>
@@ -88,19 +89,6 @@ export class ServedConnection implements ServerConnection {
     clearTimeout(timer)
   }
 
-  /** Takes the data connection for one of this connection's offers. */
-  accept(offer: Offer, socket: TLSSocket): void {
-    const { heartbeat, logger } = this.#options
-    const channel = new Channel({ socket, peer: this.identity, heartbeat, logger, heard: () => this.#link.heard() })
-    this.#offers.set(offer, channel)
-    socket.once('close', () => this.#offers.delete(offer))
-    offer.accept(channel)
-  }
-
-  owns(offer: Offer): boolean {
-    return this.#offers.has(offer)
-  }
-
   #request(message: Request): void {
     const { id, method } = message
     if (id <= this.#lastId) throw new TransportError('PROTOCOL', `Request ${id} was made twice or out of order`)
@@ -163,13 +151,34 @@ export class ServedConnection implements ServerConnection {
     if (this.#offers.size >= limits.offers) {
       throw new TransportError('PEER_BUSY', `${limits.offers} data connections are open or on offer already`)
     }
-    const offer = tickets.issue(this.identity, limits.ticketMilliseconds, (settled) => {
-      // A channel that came of it stays on the list until its socket closes.
-      if (this.#offers.get(settled) === undefined) this.#offers.delete(settled)
+    const offer = new Offer(tickets, {
+      peer: this.identity,
+      milliseconds: limits.ticketMilliseconds,
+      open: (socket) => {
+        const channel = this.#channel(socket)
+        this.#offers.set(offer, channel)
+        void channel.closed.then(() => this.#offers.delete(offer))
+        return channel
+      },
+      onFailed: () => this.#offers.delete(offer),
     })
     this.#offers.set(offer, undefined)
     running.offers.push(offer)
     return offer
+  }
+
+  #channel(socket: TLSSocket): Channel {
+    const { heartbeat, limits, logger, tickets } = this.#options
+    return new Channel({
+      socket,
+      peer: this.identity,
+      heartbeat,
+      logger,
+      keyBytes: limits.keyBytes,
+      successorMilliseconds: limits.handshakeMilliseconds,
+      successors: { role: 'server', offer: (events) => tickets.issue(this.identity, events) },
+      heard: () => this.#link.heard(),
+    })
   }
 
   #cancel(id: number): void {

@@ -17,7 +17,7 @@ import {
 import type { Handler } from './method.js'
 import { Pending } from './pending.js'
 import { ServedConnection } from './server-connection.js'
-import { HEARTBEAT, type Heartbeat, LIMITS, type Limits, silent } from './settings.js'
+import { checkKeyBytes, HEARTBEAT, type Heartbeat, LIMITS, type Limits, silent } from './settings.js'
 import { endWith, readMessage } from './socket.js'
 import { Tickets } from './tickets.js'
 import { tlsOptions, tune, vetClient } from './tls.js'
@@ -63,6 +63,7 @@ class Listener implements Server {
     this.#limits = { ...LIMITS, ...options.limits }
     this.#heartbeat = { ...HEARTBEAT, ...options.heartbeat }
     this.#logger = options.logger ?? silent
+    checkKeyBytes(this.#limits.keyBytes)
     this.#handlers = new Map(options.handlers.map((handler) => [handler.method.name, handler]))
     if (this.#handlers.size !== options.handlers.length) throw new ArgumentError('Two handlers answer the same method')
     this.#pending = new Pending(this.#limits, this.#logger)
@@ -178,15 +179,14 @@ class Listener implements Server {
   }
 
   #openData(socket: TLSSocket, identity: string, ticket: string, version: number): void {
-    const offer = this.#tickets.redeem(ticket, identity)
-    const connection = [...this.#served].find((served) => offer !== undefined && served.owns(offer))
-    if (offer === undefined || connection === undefined) {
+    const take = this.#tickets.redeem(ticket, identity)
+    if (take === undefined) {
       throw new NotAuthorizedError('The ticket is unknown, was used, has expired or belongs to another host', {
         next: 'Ask for a new one: a ticket is good for one data connection, soon after it was made.',
       })
     }
     this.#settled(socket, { type: 'welcome', version })
-    connection.accept(offer, socket)
+    take(socket)
   }
 
   #settled(socket: TLSSocket, reply: Reply): void {
@@ -209,7 +209,8 @@ class Listener implements Server {
 
 /**
  * Listens for hosts of the cluster.
- * @throws {ArgumentError} if the address can't be listened on, the hello is too long, or two handlers answer one method
+ * @throws {ArgumentError} if the address can't be listened on, the hello is too long, a limit is out of range, or two handlers
+ *   answer one method
  */
 export async function listen(options: ListenOptions): Promise<Server> {
   encodeMessage(

@@ -1,5 +1,6 @@
 /** Times and bounds, with the defaults that docs/protocol.md states. */
 import { pino } from 'pino'
+import { ArgumentError } from '../errors.js'
 
 export interface Heartbeat {
   /** How often each end says that it is alive. Default 2000. */
@@ -23,6 +24,8 @@ export interface Limits {
   offers: number
   /** How long a ticket is good for. Default 30,000. */
   ticketMilliseconds: number
+  /** Bytes that a data connection's keys may carry, in each direction, before its stream moves to another. Default 64 GiB. */
+  keyBytes: number
 }
 
 export const HEARTBEAT: Heartbeat = { intervalMilliseconds: 2000, timeoutMilliseconds: 6000 }
@@ -35,6 +38,22 @@ export const LIMITS: Limits = {
   requests: 64,
   offers: 64,
   ticketMilliseconds: 30_000,
+  keyBytes: 64 * 1024 ** 3,
+}
+
+/** Below it a connection would be all handshake. */
+const LEAST_KEY_BYTES = 256 * 1024
+
+/**
+ * More than 64 GiB a key nobody may ask for: AES-GCM's margin is used up after 2^24.5 records, about 389 GB (RFC 8446, section
+ * 5.5), and neither Node.js nor OpenSSL counts.
+ * @throws {ArgumentError}
+ */
+export function checkKeyBytes(keyBytes: number): number {
+  if (Number.isInteger(keyBytes) && keyBytes >= LEAST_KEY_BYTES && keyBytes <= LIMITS.keyBytes) return keyBytes
+  throw new ArgumentError(`A key can't be limited to ${keyBytes} bytes`, {
+    next: `Give a whole number from ${LEAST_KEY_BYTES} to ${LIMITS.keyBytes} (64 GiB).`,
+  })
 }
 
 /** How long the last words on a socket (an error, a goodbye) may take to leave. */

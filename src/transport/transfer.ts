@@ -1,45 +1,51 @@
 /** What sending and receiving have in common in the JavaScript data plane. */
 import { abortReason, TransportError } from '../errors.js'
+import { Carrier, type CarrierEvents } from './carrier.js'
 import type { DataLink, TransferOptions } from './data-plane.js'
-import { FrameDecoder, type FramePiece, FrameType, frame, frameHeader } from './frames.js'
+import { type FramePiece, FrameType, frame } from './frames.js'
 import { decodeMessage } from './messages.js'
 import { Silence } from './silence.js'
 import { endWith } from './socket.js'
+import { Succession } from './succession.js'
 import { lostError } from './tls.js'
 import { fromWire, toWire, wireErrorSchema } from './wire-error.js'
 
-/**
- * One key may carry 2^24.5 records, about 389 GB, before AES-GCM's margin is used up (RFC 8446, section 5.5), and neither Node.js
- * nor OpenSSL counts. Far below it, whoever drives transfers should open a new connection.
- */
-export const KEY_BYTES = 64n * 1024n ** 3n
-
-const ALIVE = frameHeader(FrameType.ALIVE, 0)
-/** A link in use, its end, and how it is told to the peer. */
+/** A link in use, the connections that its stream goes over, its end, and how that is told to the peer. */
 export abstract class Transfer {
   readonly promise: Promise<bigint>
   protected total = 0n
   protected settled = false
   protected readonly silence: Silence
-  readonly #decoder: FrameDecoder
+  protected readonly succession: Succession
+  /** The connection that the stream is at. */
+  protected carrier: Carrier
+  /** Of a sender: the connection before it, until the receiver has read that to its end. */
+  protected previous: Carrier | undefined
+  readonly #events: CarrierEvents = {
+    data: (carrier, pieces) => this.#read(carrier, pieces),
+    ended: (carrier) => this.ended(carrier),
+    lost: (error) => this.#lost(error),
+  }
   #resolve: (total: bigint) => void = () => undefined
   #reject: (error: unknown) => void = () => undefined
-  #warned = false
 
   constructor(
     protected readonly link: DataLink,
     protected readonly options: TransferOptions,
+    sending: boolean,
   ) {
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
-    const { socket, peer, heartbeat } = link
-    this.#decoder = new FrameDecoder(peer)
+    this.carrier = new Carrier(link.socket, link.peer, this.#events)
+    this.succession = new Succession(link.successors, sending, {
+      say: (words) => this.carrier.write(words),
+      ready: () => this.successorReady(),
+      failed: (error) => this.fail(error, true),
+    })
     // The other end may not have begun; once it has, it speaks every interval.
-    this.silence = new Silence(heartbeat, this.#alive, this.#silent, false)
-    socket.on('error', this.#lost)
-    socket.on('close', this.#lost)
+    this.silence = new Silence(link.heartbeat, this.speak, this.#silent, false)
     options.signal?.addEventListener('abort', this.#aborted)
   }
 
@@ -47,31 +53,40 @@ export abstract class Transfer {
   protected abstract take(piece: FramePiece): void
   /** Ends the local stream with this error. */
   protected abstract release(error: unknown): void
+  /** The sign of life. */
+  protected abstract alive(): Buffer
+  protected abstract successorReady(): void
 
   /** To be called once the transfer can take what arrives. */
   protected begin(): void {
-    const { socket } = this.link
     if (this.options.signal?.aborted) {
       this.#aborted()
       return
     }
-    if (socket.destroyed) {
-      this.#lost(socket.errored ?? undefined)
-      return
-    }
-    this.#alive()
-    socket.on('data', this.#read)
-    socket.resume()
+    this.#use(this.carrier)
+    if (!this.settled) this.speak()
+  }
+
+  /** Goes on over the successor, which must be there. Disposing of the connection that is left is the caller's. */
+  protected moveOn(): void {
+    this.carrier = new Carrier(this.succession.handOver(), this.link.peer, this.#events)
+    this.#use(this.carrier)
+  }
+
+  /** Gives a sign of life, unless bytes wait to be sent: they are one. */
+  protected readonly speak = (): void => {
+    if (this.carrier.waiting === 0) this.carrier.write(this.alive())
   }
 
   protected count(bytes: number): void {
     this.total += BigInt(bytes)
-    if (!this.#warned && this.total > KEY_BYTES) {
-      this.#warned = true
-      this.link.logger.warn({ peer: this.link.peer }, 'more than 64 GiB went over one TLS key')
-    }
+    this.tell(this.options.onBytes, this.total)
+  }
+
+  /** Calls the caller's function, whose fault ends the transfer. */
+  protected tell(listener: ((total: bigint) => void) | undefined, total: bigint): void {
     try {
-      this.options.onBytes?.(this.total)
+      listener?.(total)
     } catch (error) {
       this.fail(error, true)
     }
@@ -80,14 +95,23 @@ export abstract class Transfer {
   protected succeed(): void {
     if (!this.#settle()) return
     this.#resolve(this.total)
+    endWith(this.carrier.socket)
+    this.succession.socket?.destroy()
   }
 
   /** Ends the transfer: the local stream, the promise, and the peer, which is told unless it is what failed. */
   protected fail(error: unknown, tellPeer: boolean): void {
     if (!this.#settle()) return
-    const { socket, logger } = this.link
-    if (tellPeer) endWith(socket, frame(FrameType.ERROR, Buffer.from(JSON.stringify(toWire(error, logger)))))
-    else socket.destroy()
+    const { sending, socket: successor } = this.succession
+    if (tellPeer) {
+      const last = frame(FrameType.ERROR, Buffer.from(JSON.stringify(toWire(error, this.link.logger))))
+      endWith(this.carrier.socket, last)
+      // The sender may have moved there already; the receiver never has.
+      if (successor && !sending) endWith(successor, last)
+      else successor?.destroy()
+    } else {
+      for (const socket of [this.carrier.socket, this.previous?.socket, successor]) socket?.destroy()
+    }
     this.#reject(error)
     this.release(error)
   }
@@ -101,39 +125,66 @@ export abstract class Transfer {
     )
   }
 
+  /** The peer says no more on this connection. It is lost when it closes, unless it was left. */
+  protected abstract ended(carrier: Carrier): void
+
+  #lost(error?: unknown): void {
+    this.fail(lostError(error instanceof Error ? error : undefined, this.link.peer, 'The data connection'), false)
+  }
+
+  #use(carrier: Carrier): void {
+    const { socket } = carrier
+    if (socket.destroyed) {
+      this.#lost(socket.errored ?? undefined)
+      return
+    }
+    carrier.listen()
+    socket.resume()
+  }
+
   #settle(): boolean {
     if (this.settled) return false
     this.settled = true
     this.silence.stop()
-    const { socket } = this.link
-    socket.off('error', this.#lost)
-    socket.off('close', this.#lost)
-    socket.off('data', this.#read)
+    this.succession.stop()
+    this.carrier.unlisten()
+    this.previous?.unlisten()
+    // What it still has to deliver precedes what is said on its successor.
+    if (this.previous) endWith(this.previous.socket)
     this.options.signal?.removeEventListener('abort', this.#aborted)
     return true
   }
 
-  readonly #read = (chunk: Buffer): void => {
+  #read(carrier: Carrier, pieces: Iterable<FramePiece>): void {
     this.link.heard()
     this.silence.heard()
     try {
-      for (const piece of this.#decoder.push(chunk)) {
+      for (const piece of pieces) {
         if (this.settled) return
-        if (piece.type === FrameType.ERROR) {
-          const error = fromWire(decodeMessage(piece.bytes, wireErrorSchema, this.link.peer), this.link.peer)
-          this.fail(error, false)
-          return
-        }
-        if (piece.type !== FrameType.ALIVE) this.take(piece)
+        // A receiver that has moved on was promised that nothing more comes.
+        if (carrier !== this.carrier && carrier !== this.previous) this.unexpected(piece)
+        else this.#handle(piece)
       }
     } catch (error) {
       this.fail(error, true)
     }
   }
 
-  readonly #alive = (): void => {
-    // With bytes waiting, they are the sign of life.
-    if (this.link.socket.writableLength === 0) this.link.socket.write(ALIVE)
+  #handle(piece: FramePiece): void {
+    const { peer } = this.link
+    switch (piece.type) {
+      case FrameType.ERROR:
+        this.fail(fromWire(decodeMessage(piece.bytes, wireErrorSchema, peer), peer), false)
+        return
+      case FrameType.ALIVE:
+        return
+      case FrameType.WANT:
+      case FrameType.TICKET:
+        if (!this.succession.take(piece)) this.unexpected(piece)
+        return
+      default:
+        this.take(piece)
+    }
   }
 
   readonly #silent = (): void => {
@@ -143,10 +194,6 @@ export abstract class Transfer {
       new TransportError('PEER_LOST', `The data connection with ${peer} was silent for ${seconds} s`, { peer }),
       false,
     )
-  }
-
-  readonly #lost = (error?: unknown): void => {
-    this.fail(lostError(error instanceof Error ? error : undefined, this.link.peer, 'The data connection'), false)
   }
 
   readonly #aborted = (): void => {

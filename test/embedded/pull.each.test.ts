@@ -104,6 +104,16 @@ test('goes on after a break, takes back what an abort leaves, and needs the righ
     await checkSource(directory, rest.guid, 2)
   }))
 
+test('keeps to a limit', () =>
+  withDirectory(async (directory) => {
+    await using alpha = await openAlpha(directory)
+    const hash = await changeSource(directory, 0, 8)
+    await using agent = await startBeta(directory)
+    const limited = await pull(alpha, agent, { limit: 4 * mebibyte })
+    assert.ok(limited.milliseconds > 1800, `${limited.bytes} bytes in ${limited.milliseconds} ms`)
+    assert.is(await digest({ dataset: replica }), hash)
+  }))
+
 test.before(async () => {
   await useEngine()
 })

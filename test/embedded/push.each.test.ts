@@ -54,6 +54,21 @@ test('full, incremental, unchanged', () =>
     await checkReplica(directory, volume, 2)
   }))
 
+test('a limited push keeps to its rate', () =>
+  withDirectory(async (directory) => {
+    await using alpha = await openAlpha(directory)
+    const volume = await alpha.createVolume('disk', { size: 32 * mebibyte })
+    await fill(volume, 0, 16)
+    await using agent = await startBeta(directory)
+    await using beta = await alpha.connect(`127.0.0.1:${agent.port}`)
+    assert.is((await failure(pushVolume(volume, beta, { limit: 0 }))).code, 'INVALID_ARGUMENT')
+    const limit = 8 * mebibyte
+    const { bytes, milliseconds } = await pushVolume(volume, beta, { limit })
+    assert.ok(milliseconds > (Number(bytes) / limit) * 1000 - 100, `${bytes} bytes in ${milliseconds} ms`)
+    assert.is(await agent.end('SIGTERM'), 'status 0')
+    await checkReplica(directory, volume, 1)
+  }))
+
 test('the receiver is killed in the middle of a push; the replica is intact and the next push goes through', () =>
   withDirectory(async (directory) => {
     await using alpha = await openAlpha(directory)

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import { DivergedError, ZfsError } from '../../src/errors.js'
 import { type Credentials, defineMethod, handle } from '../../src/transport/index.js'
-import { encodeMessage } from '../../src/transport/messages.js'
+import { encodeMessage, VERSIONS } from '../../src/transport/messages.js'
 import { tlsOptions } from '../../src/transport/tls.js'
 import { Cluster, FaultyLink, failure, ping, pingHandler, scoped, until } from './transport-fixtures.js'
 
@@ -35,7 +35,7 @@ function speak(credentials: Credentials, port: number, ...say: Buffer[]): Promis
   })
 }
 
-const opening = encodeMessage({ type: 'control', versions: { minimum: 1, maximum: 1 }, hello: {} }, 16_384)
+const opening = encodeMessage({ type: 'control', versions: VERSIONS, hello: {} }, 16_384)
 const message = (value: object): Buffer => encodeMessage(value, 1 << 30)
 const length = (value: number): Buffer => {
   const header = Buffer.alloc(4)
@@ -198,7 +198,7 @@ test(
     const server = await scope.listen(await cluster.host('beta'))
     const future = message({ type: 'control', versions: { minimum: 7, maximum: 9 }, hello: {} })
     const text = await speak(await cluster.host('alpha'), server.port, future)
-    assert.match(text, /"code":"VERSION".*this host speaks 1, alpha 7 to 9.*"versions":\{"minimum":1,"maximum":1\}/)
+    assert.match(text, /"code":"VERSION".*this host speaks 2, alpha 7 to 9.*"versions":\{"minimum":2,"maximum":2\}/)
   }),
 )
 
@@ -215,7 +215,7 @@ test(
       Buffer.concat([length(4), Buffer.from([0xff, 0xfe, 0, 1])]),
       message({ type: 'request', id: 1, method: 'ping', params: {} }),
       message({ type: 'control', versions: { minimum: 'a', maximum: 1 }, hello: {} }),
-      message({ type: 'data', versions: { minimum: 1, maximum: 1 }, ticket: '../..' }),
+      message({ type: 'data', versions: VERSIONS, ticket: '../..' }),
       Buffer.concat([length(500), randomBytes(500)]),
     ]
     for (const bytes of beforeHello) assert.match(await speak(alpha, server.port, bytes), /"refused".*"PROTOCOL"/)
@@ -249,6 +249,21 @@ test(
     const took = performance.now() - start
     assert.ok(took > 3900 && took < 8000, `${took} ms`)
     await until(() => server.connections === 0, 8000 - took)
+  }),
+)
+
+test(
+  'a connection whose keys have carried enough closes in order, once nothing is in work',
+  scoped(async (scope) => {
+    const server = await scope.listen(await cluster.host('beta'))
+    const connection = await scope.connect(await cluster.host('alpha'), server.port, { keyBytes: 256 * 1024 })
+    const text = 'x'.repeat(100_000)
+    const answers = Array.from({ length: 5 }, () => connection.request(ping, { text, number: 0n }))
+    assert.is((await Promise.all(answers)).length, 5)
+    assert.is(await connection.closed, undefined)
+    const error = await failure(connection.request(ping, { text, number: 0n }))
+    assert.is(error.code, 'PEER_LOST')
+    assert.match(error.message, /all that its keys may.*\n {2}Connect anew/)
   }),
 )
 

@@ -2,18 +2,19 @@ import { createHash, randomBytes } from 'node:crypto'
 import { PassThrough, Readable, Writable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { z } from 'zod'
 import { ZfsError } from '../../src/errors.js'
 import {
-  type Connection,
-  type DataChannel,
-  type DataOffer,
-  defineMethod,
-  type Handler,
-  handle,
-  type Server,
-} from '../../src/transport/index.js'
-import { Cluster, FaultyLink, failure, type Scope, scoped, until } from './transport-fixtures.js'
+  Cluster,
+  endless,
+  FaultyLink,
+  failure,
+  HashSink,
+  offerData,
+  offering,
+  pair,
+  scoped,
+  until,
+} from './transport-fixtures.js'
 
 let cluster: Cluster
 
@@ -23,65 +24,10 @@ test.before(async () => {
 
 test.after(() => cluster.destroy())
 
-const offerData = defineMethod('offer', { params: z.object({}), result: z.object({ ticket: z.string() }) })
-
-interface Pair {
-  server: Server
-  connection: Connection
-  offers: DataOffer[]
-  /** Both ends of a new data channel. */
-  channels(): Promise<{ near: DataChannel; far: DataChannel }>
-}
-
-/** A handler that offers data connections, and what it has offered. */
-function offering(): { offers: DataOffer[]; handler: Handler } {
-  const offers: DataOffer[] = []
-  const handler: Handler = handle(offerData, (_, context) => {
-    const offer = context.offerData()
-    offers.push(offer)
-    return { ticket: offer.ticket }
-  })
-  return { offers, handler }
-}
-
-async function pair(scope: Scope, through?: (port: number) => Promise<number>): Promise<Pair> {
-  const { offers, handler } = offering()
-  const server = await scope.listen(await cluster.host('beta'), {
-    handlers: [handler],
-    limits: { ticketMilliseconds: 400 },
-  })
-  const port = through === undefined ? server.port : await through(server.port)
-  const connection = await scope.connect(await cluster.host('alpha'), port)
-  const channels = async () => {
-    const { ticket } = await connection.request(offerData, {})
-    const near = await connection.openData(ticket)
-    const far = await offers[offers.length - 1]?.channel()
-    assert.ok(far)
-    return { near, far }
-  }
-  return { server, connection, offers, channels }
-}
-
-/** Takes everything, keeping its hash and length. */
-class HashSink extends Writable {
-  readonly #hash = createHash('sha256')
-  bytes = 0
-
-  override _write(chunk: Buffer, _: string, done: () => void): void {
-    this.#hash.update(chunk)
-    this.bytes += chunk.length
-    done()
-  }
-
-  digest(): string {
-    return this.#hash.digest('hex')
-  }
-}
-
 test(
   'a stream arrives byte for byte, in either direction',
   scoped(async (scope) => {
-    const { channels } = await pair(scope)
+    const { channels } = await pair(scope, cluster)
     const chunks = [1, 100, 16_384, 70_000, 3_000_000, 5].map((size) => randomBytes(size))
     const whole = createHash('sha256').update(Buffer.concat(chunks)).digest('hex')
     const total = BigInt(Buffer.concat(chunks).length)
@@ -105,7 +51,7 @@ test(
 test(
   'an empty stream is a stream',
   scoped(async (scope) => {
-    const { channels } = await pair(scope)
+    const { channels } = await pair(scope, cluster)
     const { near, far } = await channels()
     const results = await Promise.all([near.send(Readable.from([])), far.receive(new HashSink())])
     assert.equal(results, [0n, 0n])
@@ -115,7 +61,7 @@ test(
 test(
   'a ticket is good once, for its host, for a short time',
   scoped(async (scope) => {
-    const { server, connection, offers } = await pair(scope)
+    const { server, connection, offers } = await pair(scope, cluster, { far: { limits: { ticketMilliseconds: 400 } } })
     const gamma = await scope.connect(await cluster.host('gamma'), server.port)
 
     const used = await connection.request(offerData, {})
@@ -143,7 +89,7 @@ test(
 test(
   "either end's failure reaches the other as what it was",
   scoped(async (scope) => {
-    const { channels } = await pair(scope)
+    const { channels } = await pair(scope, cluster)
     const zfs = new ZfsError('NO_SPACE', 'out of space', { errno: 28, dataset: 'tank/a' })
 
     const first = await channels()
@@ -173,7 +119,7 @@ test(
 test(
   'an abort at either end ends both at once',
   scoped(async (scope) => {
-    const { channels } = await pair(scope)
+    const { channels } = await pair(scope, cluster)
     for (const who of ['sender', 'receiver']) {
       const { near, far } = await channels()
       const stop = new AbortController()
@@ -199,9 +145,11 @@ test(
   'a closed connection is never success',
   scoped(async (scope) => {
     let link: FaultyLink | undefined
-    const { channels } = await pair(scope, async (port) => {
-      link = await FaultyLink.open(scope, port)
-      return link.port
+    const { channels } = await pair(scope, cluster, {
+      through: async (port) => {
+        link = await FaultyLink.open(scope, port)
+        return link.port
+      },
     })
     const { near, far } = await channels()
     const sink = new HashSink()
@@ -219,7 +167,7 @@ test(
 test(
   'a sender that vanishes in order, without END, is a lost peer',
   scoped(async (scope) => {
-    const { channels } = await pair(scope)
+    const { channels } = await pair(scope, cluster)
     const { near, far } = await channels()
     const receiving = failure(far.receive(new HashSink()))
     near.destroy()
@@ -231,9 +179,11 @@ test(
   'garbled bytes are noticed, named, and not used',
   scoped(async (scope) => {
     let link: FaultyLink | undefined
-    const { channels } = await pair(scope, async (port) => {
-      link = await FaultyLink.open(scope, port)
-      return link.port
+    const { channels } = await pair(scope, cluster, {
+      through: async (port) => {
+        link = await FaultyLink.open(scope, port)
+        return link.port
+      },
     })
     const { near, far } = await channels()
     const sink = new HashSink()
@@ -253,7 +203,7 @@ test(
 test(
   'a slow sink slows the source, and no more than a little is held',
   scoped(async (scope) => {
-    const { channels } = await pair(scope)
+    const { channels } = await pair(scope, cluster)
     const { near, far } = await channels()
     let read = 0
     const source = endless((bytes) => {
@@ -323,7 +273,7 @@ test(
 test(
   'a channel carries one stream',
   scoped(async (scope) => {
-    const { channels } = await pair(scope)
+    const { channels } = await pair(scope, cluster)
     const { near, far } = await channels()
     await Promise.all([near.send(Readable.from([Buffer.from('x')])), far.receive(new HashSink())])
     assert.is((await failure(near.send(Readable.from([])))).code, 'INVALID_ARGUMENT')
@@ -333,7 +283,7 @@ test(
 test(
   'an error thrown by onBytes ends the transfer, on either side, and nothing else',
   scoped(async (scope) => {
-    const { channels } = await pair(scope)
+    const { channels } = await pair(scope, cluster)
     const onBytes = () => {
       throw new RangeError('mine')
     }
@@ -349,16 +299,5 @@ test(
     }
   }),
 )
-
-/** Bytes without end, 64 KiB at a time. */
-function endless(onRead?: (bytes: number) => void): Readable {
-  const chunk = Buffer.alloc(65_536, 7)
-  return new Readable({
-    read() {
-      onRead?.(chunk.length)
-      setImmediate(() => this.push(chunk))
-    },
-  })
-}
 
 test.run()

@@ -1,8 +1,10 @@
 /** Certificates, servers and faulty links for the transport's tests. All TLS is real. */
+import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server as NetServer, connect as netConnect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable, Writable } from 'node:stream'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import {
@@ -12,6 +14,8 @@ import {
   connect,
   createCa,
   createHostCertificate,
+  type DataChannel,
+  type DataOffer,
   defineMethod,
   type Handler,
   type HostCertificateOptions,
@@ -25,6 +29,8 @@ import {
 
 /** A throw-away cluster: a CA and as many hosts as are asked for. */
 export class Cluster {
+  readonly #hosts = new Map<string, Promise<Credentials>>()
+
   private constructor(readonly directory: string) {}
 
   static async create(): Promise<Cluster> {
@@ -33,7 +39,15 @@ export class Cluster {
     return new Cluster(directory)
   }
 
-  async host(identity: string, options: Partial<HostCertificateOptions> = {}): Promise<Credentials> {
+  /** A host's credentials: new ones where options are given, else always the same. */
+  host(identity: string, options?: Partial<HostCertificateOptions>): Promise<Credentials> {
+    if (options !== undefined) return this.#create(identity, options)
+    const known = this.#hosts.get(identity) ?? this.#create(identity, {})
+    this.#hosts.set(identity, known)
+    return known
+  }
+
+  async #create(identity: string, options: Partial<HostCertificateOptions>): Promise<Credentials> {
     const out = join(this.directory, `${identity}-${Math.random().toString(36).slice(2)}`)
     await createHostCertificate(join(this.directory, 'ca'), out, {
       identity,
@@ -128,9 +142,15 @@ export async function until(condition: () => boolean, milliseconds = 5000): Prom
   }
 }
 
-/** A TCP proxy in front of a port, which can fall silent, garble what passes, or reset what is open. */
+/** A TCP proxy in front of a port, which can fall silent, garble what passes, refuse, or reset what is open. */
 export class FaultyLink {
   readonly #sockets = new Set<Socket>()
+  /** Bytes forwarded of each connection: of the more used of its two directions. */
+  readonly carried: number[] = []
+  /** What becomes of new connections. `ignored`: accepted, and never answered. */
+  next: 'forwarded' | 'refused' | 'ignored' = 'forwarded'
+  /** Called for every chunk that was forwarded. */
+  onForward: (bytes: number) => void = () => undefined
   readonly #server: NetServer
   /** Forward nothing any more, keep everything open. */
   silent = false
@@ -141,10 +161,22 @@ export class FaultyLink {
 
   private constructor(readonly target: number) {
     this.#server = createServer((near) => {
+      if (this.next !== 'forwarded') {
+        this.#sockets.add(near)
+        near.on('error', () => undefined)
+        if (this.next === 'refused') near.resetAndDestroy()
+        return
+      }
       const far = netConnect(this.target, '127.0.0.1')
-      this.#forward(near, far)
-      this.#forward(far, near)
+      const index = this.carried.push(0) - 1
+      this.#forward(near, far, index)
+      this.#forward(far, near, index)
     })
+  }
+
+  /** Connections that are open. */
+  get open(): number {
+    return this.#sockets.size
   }
 
   static async open(scope: Scope, target: number): Promise<FaultyLink> {
@@ -169,7 +201,8 @@ export class FaultyLink {
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
-  #forward(from: Socket, to: Socket): void {
+  #forward(from: Socket, to: Socket, index: number): void {
+    let carried = 0
     this.#sockets.add(from)
     from.on('error', () => to.destroy())
     from.on('close', () => {
@@ -184,10 +217,84 @@ export class FaultyLink {
         this.garbleFrom = undefined
       }
       this.forwarded += chunk.length
+      carried += chunk.length
+      this.carried[index] = Math.max(this.carried[index] ?? 0, carried)
+      this.onForward(this.forwarded)
       if (!to.write(chunk)) {
         from.pause()
         to.once('drain', () => from.resume())
       }
     })
   }
+}
+
+export const offerData = defineMethod('offer', { params: z.object({}), result: z.object({ ticket: z.string() }) })
+
+export interface Pair {
+  server: Server
+  connection: Connection
+  offers: DataOffer[]
+  /** Both ends of a new data channel. */
+  channels(): Promise<{ near: DataChannel; far: DataChannel }>
+}
+
+/** A handler that offers data connections, and what it has offered. */
+export function offering(): { offers: DataOffer[]; handler: Handler } {
+  const offers: DataOffer[] = []
+  const handler: Handler = handle(offerData, (_, context) => {
+    const offer = context.offerData()
+    offers.push(offer)
+    return { ticket: offer.ticket }
+  })
+  return { offers, handler }
+}
+
+export interface PairOptions {
+  /** Puts something between the two: takes the server's port, returns its own. */
+  through?: (port: number) => Promise<number>
+  near?: Partial<ConnectOptions>
+  far?: Partial<ListenOptions>
+}
+
+/** Two connected hosts, alpha (near) and beta (far). */
+export async function pair(scope: Scope, cluster: Cluster, options: PairOptions = {}): Promise<Pair> {
+  const { offers, handler } = offering()
+  const server = await scope.listen(await cluster.host('beta'), { handlers: [handler], ...options.far })
+  const port = options.through === undefined ? server.port : await options.through(server.port)
+  const connection = await scope.connect(await cluster.host('alpha'), port, options.near)
+  const channels = async () => {
+    const { ticket } = await connection.request(offerData, {})
+    const near = await connection.openData(ticket)
+    const far = await offers[offers.length - 1]?.channel()
+    assert.ok(far)
+    return { near, far }
+  }
+  return { server, connection, offers, channels }
+}
+
+/** Takes everything, keeping its hash and length. */
+export class HashSink extends Writable {
+  readonly #hash = createHash('sha256')
+  bytes = 0
+
+  override _write(chunk: Buffer, _: string, done: () => void): void {
+    this.#hash.update(chunk)
+    this.bytes += chunk.length
+    done()
+  }
+
+  digest(): string {
+    return this.#hash.digest('hex')
+  }
+}
+
+/** Bytes without end, 64 KiB at a time. */
+export function endless(onRead?: (bytes: number) => void): Readable {
+  const chunk = Buffer.alloc(65_536, 7)
+  return new Readable({
+    read() {
+      onRead?.(chunk.length)
+      setImmediate(() => this.push(chunk))
+    },
+  })
 }

@@ -1,0 +1,134 @@
+/** The receiving half of the JavaScript data plane. */
+import type { Writable } from 'node:stream'
+import { ArgumentError, TransportError } from '../errors.js'
+import type { DataLink, TransferOptions } from './data-plane.js'
+import { countFrame, type FramePiece, FrameType } from './frames.js'
+import { endWith } from './socket.js'
+import { Transfer } from './transfer.js'
+
+/** A sink that holds less is let go on, full or not: pausing and resuming cost more. */
+const LOW_WATER = 128 * 1024
+/** How often the sender is told, while it grows, what the sink has taken. */
+const TAKEN_MILLISECONDS = 250
+
+export class Receiver extends Transfer {
+  #ended = false
+  /** The sender has left this connection, and its successor is not there yet. */
+  #leaving = false
+  #full = false
+  #told = performance.now()
+
+  constructor(
+    link: DataLink,
+    readonly sink: Writable,
+    options: TransferOptions,
+  ) {
+    super(link, options, false)
+    sink.on('error', this.#sinkFailed)
+    sink.on('close', this.#sinkClosed)
+    sink.on('drain', this.#drained)
+    this.begin()
+    if (sink.destroyed || !sink.writable) this.#sinkFailed(sink.errored ?? undefined)
+  }
+
+  protected alive(): Buffer {
+    this.#told = performance.now()
+    return countFrame(FrameType.TAKEN, this.total - BigInt(this.sink.writableLength))
+  }
+
+  protected take(piece: FramePiece): void {
+    if (this.#ended || this.#leaving) {
+      this.unexpected(piece)
+      return
+    }
+    switch (piece.type) {
+      case FrameType.DATA:
+        this.#data(piece.bytes)
+        return
+      case FrameType.NEXT:
+        if (!this.succession.due) this.unexpected(piece)
+        else if (this.#agrees(piece)) this.#leave()
+        return
+      case FrameType.END:
+        this.#ended = true
+        if (this.#agrees(piece)) this.sink.end(this.#finished)
+        return
+      default:
+        this.unexpected(piece)
+    }
+  }
+
+  protected release(error: unknown): void {
+    this.sink.off('close', this.#sinkClosed)
+    this.sink.off('drain', this.#drained)
+    if (!this.sink.destroyed) this.sink.destroy(error instanceof Error ? error : undefined)
+  }
+
+  protected successorReady(): void {
+    if (this.#leaving) this.#leave()
+  }
+
+  protected ended(): void {
+    // It closes now, and is lost: a sender leaves its connections open.
+  }
+
+  #leave(): void {
+    this.#leaving = this.succession.socket === undefined
+    if (this.#leaving) return
+    this.carrier.unlisten()
+    endWith(this.carrier.socket)
+    this.moveOn()
+    if (this.#full) this.carrier.socket.pause()
+  }
+
+  /** Whether what has arrived is what was sent. */
+  #agrees({ bytes }: FramePiece): boolean {
+    const sent = bytes.readBigUInt64BE()
+    if (sent === this.total) return true
+    const { peer } = this.link
+    this.fail(new TransportError('PROTOCOL', `${peer} sent ${sent} bytes and ${this.total} arrived`, { peer }), true)
+    return false
+  }
+
+  #data(bytes: Buffer): void {
+    const full = !this.sink.write(bytes)
+    if (full && this.sink.writableLength >= LOW_WATER) {
+      this.#full = true
+      this.carrier.socket.pause()
+      // What is not read can't prove that the peer lives; the control connection watches meanwhile.
+      this.silence.pause()
+    }
+    this.count(bytes.length)
+    this.#tellTaken()
+  }
+
+  #tellTaken(): void {
+    if (!this.settled && performance.now() - this.#told >= TAKEN_MILLISECONDS) this.speak()
+  }
+
+  readonly #drained = (): void => {
+    if (this.settled || !this.#full) return
+    this.#full = false
+    this.carrier.socket.resume()
+    this.silence.heard()
+    this.#tellTaken()
+  }
+
+  readonly #finished = (error?: Error | null): void => {
+    if (this.settled) return
+    if (error) {
+      this.#sinkFailed(error)
+      return
+    }
+    this.sink.off('close', this.#sinkClosed)
+    this.carrier.write(countFrame(FrameType.ACK, this.total), () => this.succeed())
+  }
+
+  readonly #sinkFailed = (error: unknown): void => {
+    this.fail(error ?? new ArgumentError('The sink of the transfer was closed before its end'), true)
+  }
+
+  readonly #sinkClosed = (): void => {
+    if (!this.sink.writableFinished) this.#sinkFailed(this.sink.errored ?? undefined)
+  }
+}

@@ -1,0 +1,207 @@
+/** Bandwidth limits: the bucket by a clock of its own, and real transfers by the real one. */
+import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { RateLimiter } from '../../src/transport/index.js'
+import { type Account, SharedBucket } from '../../src/transport/shared-bucket.js'
+import { Cluster, endless, failure, HashSink, pair, scoped, until } from './transport-fixtures.js'
+
+const MEGABYTE = 1_000_000
+
+let cluster: Cluster
+
+test.before(async () => {
+  cluster = await Cluster.create()
+})
+
+test.after(() => cluster.destroy())
+
+interface Taker extends Account {
+  /** Bytes that it wants per millisecond. */
+  wants: number
+  owed: number
+  taken: number
+}
+
+interface Simulation {
+  bucket: SharedBucket<Taker>
+  takers: Taker[]
+  /** What was taken in each millisecond. */
+  perMillisecond: number[]
+}
+
+const taker = (wants = Number.POSITIVE_INFINITY): Taker => ({ wants, owed: 0, taken: 0, credit: 0 })
+
+/** Lets takers take from the bucket for so long. Timers fire `late` milliseconds after they should. */
+function run(simulation: Simulation, from: number, milliseconds: number, late = 0): void {
+  const { bucket, takers, perMillisecond } = simulation
+  let wake = from
+  for (let now = from; now < from + milliseconds; now += 1) {
+    perMillisecond[now] = 0
+    const use = (one: Taker) => {
+      const bytes = Math.min(one.credit, one.owed)
+      one.credit -= bytes
+      one.owed -= bytes
+      one.taken += bytes
+      perMillisecond[now] = (perMillisecond[now] ?? 0) + bytes
+      if (one.owed > 0 && one.credit === 0) {
+        bucket.ask(one, now)
+        return one.credit > 0
+      }
+      return false
+    }
+    for (const one of takers) {
+      one.owed = one.wants === Number.POSITIVE_INFINITY ? one.wants : one.owed + one.wants
+      while (use(one));
+    }
+    if (now < wake) continue
+    for (let one = bucket.next(now); one !== undefined; one = bucket.next(now)) while (use(one));
+    wake = now + Math.ceil(bucket.delay(now) ?? 0) + late
+  }
+}
+
+function simulate(rate: number, takers: Taker[]): Simulation {
+  return { bucket: new SharedBucket<Taker>(rate, 0), takers, perMillisecond: [] }
+}
+
+/** The most that was taken in any stretch of so many milliseconds. */
+function most(perMillisecond: number[], window: number): number {
+  let sum = 0
+  let highest = 0
+  for (const [index, bytes] of perMillisecond.entries()) {
+    sum += bytes - (perMillisecond[index - window] ?? 0)
+    highest = Math.max(highest, sum)
+  }
+  return highest
+}
+
+test('the rate is kept, and not exceeded by more than 60 ms of it in any stretch of time', () => {
+  for (const rate of [100_000, MEGABYTE, 50 * MEGABYTE, 3000 * MEGABYTE]) {
+    const simulation = simulate(rate, [taker()])
+    run(simulation, 0, 5000)
+    const taken = simulation.takers[0]?.taken ?? 0
+    assert.ok(taken > rate * 5 * 0.98 && taken <= rate * 5.06, `${taken} at ${rate}`)
+    for (const window of [10, 100, 1000])
+      assert.ok(most(simulation.perMillisecond, window) <= (rate * (window + 60)) / 1000, `${rate} in ${window} ms`)
+  }
+})
+
+test('timers that are 30 ms late cost nothing, and one that stood still gets no more than the burst', () => {
+  const rate = 10 * MEGABYTE
+  const late = simulate(rate, [taker()])
+  run(late, 0, 5000, 30)
+  assert.ok((late.takers[0]?.taken ?? 0) > rate * 5 * 0.97, `${late.takers[0]?.taken}`)
+
+  const idle = simulate(rate, [taker(0)])
+  run(idle, 0, 3000)
+  idle.takers[0] = taker()
+  run(idle, 3000, 10)
+  assert.ok((idle.takers[0]?.taken ?? 0) <= rate * 0.071, `${idle.takers[0]?.taken}`)
+})
+
+test('those who have something to send get the same, and what one does not need goes to the others', () => {
+  const rate = 9 * MEGABYTE
+  const equal = simulate(rate, [taker(), taker(), taker()])
+  run(equal, 0, 5000)
+  for (const { taken } of equal.takers) assert.ok(Math.abs(taken / (rate * 5) - 1 / 3) < 0.02, `${taken}`)
+
+  const modest = simulate(rate, [taker(), taker(1000), taker()])
+  run(modest, 0, 5000)
+  const [first, second, third] = modest.takers.map(({ taken }) => taken / (5 * MEGABYTE))
+  assert.ok(Math.abs((second ?? 0) - 1) < 0.03, `${second}`)
+  assert.ok(Math.abs((first ?? 0) - 4) < 0.15 && Math.abs((third ?? 0) - 4) < 0.15, `${first}, ${third}`)
+})
+
+test('a changed rate holds from then on; what a leaver had is given back', () => {
+  const simulation = simulate(MEGABYTE, [taker()])
+  run(simulation, 0, 2000)
+  simulation.bucket.setRate(10 * MEGABYTE, 2000)
+  run(simulation, 2000, 1000)
+  simulation.bucket.setRate(MEGABYTE / 2, 3000)
+  run(simulation, 3000, 2000)
+  const sum = (from: number, to: number) => simulation.perMillisecond.slice(from, to).reduce((a, b) => a + b, 0)
+  assert.ok(Math.abs(sum(2000, 3000) / MEGABYTE - 10) < 0.3, `${sum(2000, 3000)}`)
+  // What was due at the old rate is cut to the burst of the new one.
+  assert.ok(Math.abs(sum(3000, 5000) / MEGABYTE - 1) < 0.05, `${sum(3000, 5000)}`)
+
+  const bucket = new SharedBucket(MEGABYTE, 0)
+  const leaver = taker()
+  bucket.ask(leaver, 50)
+  assert.is(leaver.credit, 10_000)
+  bucket.leave(leaver, 50)
+  assert.is(leaver.credit, 0)
+  const rest = taker()
+  for (let n = 0; n < 5; n += 1) bucket.ask(rest, 50)
+  assert.is(rest.credit, 50_000)
+})
+
+test('a rate that is none is refused', () => {
+  for (const rate of [0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+    assert.throws(
+      () => new RateLimiter(rate),
+      (error: { code: string }) => error.code === 'INVALID_ARGUMENT',
+    )
+    const limiter = new RateLimiter(1)
+    assert.throws(() => {
+      limiter.bytesPerSecond = rate
+    })
+  }
+})
+
+test(
+  'a limited transfer keeps to its rate, over several connections, and its source waits',
+  scoped(async (scope) => {
+    const { channels } = await pair(scope, cluster, { near: { keyBytes: 256 * 1024 } })
+    const { near, far } = await channels()
+    const limiter = new RateLimiter(2 * MEGABYTE)
+    const sink = new HashSink()
+    let read = 0
+    const source = new Readable({
+      read() {
+        read += 100_000
+        this.push(read <= 2_000_000 ? randomBytes(100_000) : null)
+      },
+    })
+    const started = performance.now()
+    const done = Promise.all([near.send(source, { limiter }), far.receive(sink)])
+    await until(() => sink.bytes > 500_000)
+    assert.ok(read - sink.bytes < 400_000, `${read - sink.bytes} bytes were read ahead`)
+    assert.equal(await done, [2_000_000n, 2_000_000n])
+    const seconds = (performance.now() - started) / 1000
+    assert.ok(seconds > 0.93, `${seconds} s`)
+  }),
+)
+
+test(
+  'transfers share a limiter fairly; it can be changed; an abort while waiting is prompt',
+  scoped(async (scope) => {
+    const { channels } = await pair(scope, cluster)
+    const limiter = new RateLimiter(MEGABYTE)
+    const stop = new AbortController()
+    const sinks = [new HashSink(), new HashSink(), new HashSink()]
+    const outcomes: Promise<unknown>[] = []
+    for (const sink of sinks) {
+      const { near, far } = await channels()
+      outcomes.push(failure(near.send(endless(), { limiter, signal: stop.signal })), failure(far.receive(sink)))
+    }
+    const bytes = () => sinks.map((sink) => sink.bytes)
+    const total = () => bytes().reduce((a, b) => a + b, 0)
+    const [before, at] = [total(), performance.now()]
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    const rate = ((total() - before) * 1000) / (performance.now() - at)
+    assert.ok(rate < 1.1 * MEGABYTE, `${rate} bytes per second`)
+    assert.ok(Math.max(...bytes()) - Math.min(...bytes()) < 0.2 * Math.max(...bytes()), `${bytes()}`)
+    limiter.bytesPerSecond = 1000 * MEGABYTE
+    const start = total()
+    await until(() => total() - start > 20 * MEGABYTE)
+    limiter.bytesPerSecond = 1000
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const aborted = performance.now()
+    stop.abort()
+    await Promise.all(outcomes)
+    assert.ok(performance.now() - aborted < 1000)
+  }),
+)
+
+test.run()
