@@ -1,6 +1,7 @@
 /** What libzfs_core has no function for: lists, properties and mounts, through /dev/zfs and mount(2), without the zfs command. */
 export {
   type ListedBookmark,
+  type ListedBookmarkProperty,
   type ListedDataset,
   type ListedSnapshot,
   type ListOptions,
@@ -9,5 +10,5 @@ export {
   listSnapshots,
 } from './list.js'
 export { mount, unmount } from './mount.js'
-export { getProperties, inheritProperty, setProperties } from './properties.js'
+export { getProperties, getReceivedProperties, inheritProperty, setProperties } from './properties.js'
 export type { DatasetType, PropertySource, PropertyValue } from './property-reading.js'

@@ -3,7 +3,7 @@ import { NotSupportedError, ZfsError } from '../errors.js'
 import { zfsError } from '../lzc/errors.js'
 import { checkDataset } from '../lzc/names.js'
 import { isEmbedded, openAddon } from '../lzc/native.js'
-import { mountedAt } from './mount-table.js'
+import { readMounts } from './mount-table.js'
 import { getProperties } from './properties.js'
 import type { PropertyValue } from './property-reading.js'
 
@@ -42,7 +42,7 @@ export async function mount(dataset: string, options: { readonly?: boolean } = {
 export async function unmount(dataset: string, options: { force?: boolean } = {}): Promise<void> {
   checkDataset(dataset)
   refuseEmbedded(dataset, 'unmounted')
-  for (const directory of (await mountedAt()).get(dataset) ?? []) {
+  for (const { directory } of (await readMounts()).get(dataset) ?? []) {
     const { errno } = await openAddon().unmount(directory, options.force ?? false)
     if (errno !== 0) throw zfsError('be unmounted', errno, dataset)
   }
