@@ -10,5 +10,7 @@ export {
   listSnapshots,
 } from './list.js'
 export { mount, unmount } from './mount.js'
+export { getPool, listPools, type Pool, type PoolHealth, type PoolScan, type PoolSpace } from './pools.js'
 export { getProperties, getReceivedProperties, inheritProperty, setProperties } from './properties.js'
 export type { DatasetType, PropertySource, PropertyValue } from './property-reading.js'
+export type { Vdev, VdevRole, VdevState } from './vdev.js'
