@@ -9,7 +9,7 @@ export {
   listDatasets,
   listSnapshots,
 } from './list.js'
-export { mount, unmount } from './mount.js'
+export { type MountOptions, mount, mountAll, unmount, unmountAll } from './mount.js'
 export { getPool, listPools, type Pool, type PoolHealth, type PoolScan, type PoolSpace } from './pools.js'
 export { getProperties, getReceivedProperties, inheritProperty, setProperties } from './properties.js'
 export type { DatasetType, PropertySource, PropertyValue } from './property-reading.js'

@@ -51,7 +51,7 @@ export interface ListOptions {
   /** The properties to tell of each, by name. */
   properties?: readonly string[]
   /** Ends the listing, with an AbortError. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /**
