@@ -74,7 +74,7 @@ export interface Pool {
  */
 export async function listPools(): Promise<string[]> {
   const { errno, list } = await openAddon().poolConfigurations('')
-  if (errno !== 0) throw zfsError('be listed', errno, 'The host')
+  if (errno !== 0) throw zfsError('be listed', errno, 'The pools')
   return list === undefined ? [] : Object.keys(decodeNvlist(list)).sort()
 }
 
