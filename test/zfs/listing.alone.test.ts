@@ -7,9 +7,9 @@ import * as lzc from '../../src/lzc/index.js'
 import { fresh, zfs } from './pool.js'
 
 // The oldest profile's guest is there for what it answers, not for how fast: it gets a tenth.
-const [count, leastRounds] = process.env.TEST_PROFILE === 'oldest' ? [1000, 5] : [10_000, 3]
-/** A busy machine gets fewer rounds, and a little more time for those that it needs to tell. */
-const longest = 80_000
+const [count, rounds] = process.env.TEST_PROFILE === 'oldest' ? [1000, 5] : [10_000, 3]
+/** How much longer the slowest round of zfs list may take than its fastest, on a machine that is steady enough to compare on. */
+const steady = 1.3
 const datasets = 50
 const properties = ['used', 'referenced', 'written', 'userrefs', 'creation']
 const resolution = 5
@@ -64,19 +64,24 @@ test(`${count} snapshots with five properties`, async () => {
   const list: Measured[] = []
   const command: Measured[] = []
   let [snapshots, output]: [ListedSnapshot[], string] = [[], '']
-  const started = performance.now()
-  const enough = (): boolean => list.length >= leastRounds && ratioOf(list, command) <= 1
-  while (list.length === 0 || (!enough() && performance.now() - started < longest)) {
-    command.push(await measure(async () => (output = await theirs(root))))
-    list.push(await measure(async () => (snapshots = await ours(root))))
+  const work = [
+    async () => command.push(await measure(async () => (output = await theirs(root)))),
+    async () => list.push(await measure(async () => (snapshots = await ours(root)))),
+  ]
+  for (let round = 0; round < rounds; round++) {
+    for (const each of round % 2 === 0 ? work : [...work].reverse()) await each()
   }
   const inOrder = (text: string[]): string => text.sort().join('\n')
   assert.is(snapshots.length, count)
   assert.is(inOrder(lines(snapshots)), inOrder(output.trimEnd().split('\n')))
   const ratio = ratioOf(list, command)
-  const text = `ratio of medians ${ratio.toFixed(2)}; ${shown(list)}; zfs list ${shown(command)}`
+  const times = command.map(({ milliseconds }) => milliseconds)
+  const spread = Math.max(...times) / Math.min(...times)
+  const verdict =
+    spread > steady ? ` (zfs list itself varies by ${spread.toFixed(1)}: no verdict on a machine this busy)` : ''
+  const text = `ratio of medians ${ratio.toFixed(2)}${verdict}; ${shown(list)}; zfs list ${shown(command)}`
   console.log(`measured: ${count} snapshots, five properties: ${text}`)
-  assert.ok(ratio <= 1, text)
+  assert.ok(spread > steady || ratio <= 1, text)
   // Others make the loop late now and then, and as much while zfs list runs; what a list itself does is there every time.
   const late = Math.min(...list.map((each) => each.late))
   assert.ok(late <= Math.max(20, ...command.map((each) => each.late)), text)
