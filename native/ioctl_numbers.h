@@ -9,6 +9,7 @@ enum {
   kDatasetListNext = 0x5a14,
   kSnapshotListNext = 0x5a15,
   kSetProp = 0x5a16,
+  kPoolGetProps = 0x5a27,
   kInheritProp = 0x5a2b,
   kObjsetReceivedProps = 0x5a33,
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "library.h"
@@ -9,6 +10,9 @@ namespace flocker {
 
 /** An nvlist in its packed form (native encoding); JavaScript reads and writes these bytes, see src/lzc/nvlist.ts. */
 using Packed = std::vector<uint8_t>;
+
+/** The pairs of these names out of a packed list (the kernel's), as a packed list; empty where the bytes are not one. */
+Packed Pick(const uint8_t* bytes, size_t size, const std::vector<std::string>& names);
 
 /** The one owner of an nvlist_t. */
 class Nvlist {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <sstream>
 
 #include "arguments.h"
 #include "ioctl_numbers.h"
@@ -48,11 +49,10 @@ void Append(Packed* bytes, Number number) {
 }
 
 // The layout that src/datasets/batch.ts reads: five u32, three u64, then name, origin and packed properties.
-void AppendEntry(Packed* batch, const ZfsCommand& command, const Packed& properties) {
+void AppendEntry(Packed* batch, const ZfsCommand& command, const uint8_t* properties, uint32_t listSize) {
   const DatasetStats& stats = command.stats;
   uint32_t nameSize = strnlen(command.name, sizeof(command.name));
   uint32_t originSize = strnlen(stats.origin, sizeof(stats.origin));
-  uint32_t listSize = command.destinationFilled ? command.destinationSize : 0;
   Append(batch, nameSize);
   Append(batch, originSize);
   Append(batch, listSize);
@@ -63,7 +63,16 @@ void AppendEntry(Packed* batch, const ZfsCommand& command, const Packed& propert
   Append(batch, stats.guid);
   batch->insert(batch->end(), command.name, command.name + nameSize);
   batch->insert(batch->end(), stats.origin, stats.origin + originSize);
-  batch->insert(batch->end(), properties.begin(), properties.begin() + listSize);
+  batch->insert(batch->end(), properties, properties + listSize);
+}
+
+/** As AppendEntry, with the properties of these names out of those that the kernel gave; all where there are no names. */
+void AppendAnswer(Packed* batch, const ZfsCommand& command, const Packed& buffer,
+                  const std::optional<std::vector<std::string>>& names) {
+  uint32_t size = command.destinationFilled ? command.destinationSize : 0;
+  if (!names.has_value()) return AppendEntry(batch, command, buffer.data(), size);
+  Packed picked = Pick(buffer.data(), size, *names);
+  AppendEntry(batch, command, picked.data(), picked.size());
 }
 
 /** Names with a $ or % are ZFS's own. */
@@ -71,7 +80,7 @@ bool IsHidden(const char* name) { return strpbrk(name, "$%") != nullptr; }
 
 /** One batch of children; the outcome's number is the cookie to go on from, and is absent at the end. */
 void ListBatch(const Library& library, int number, const std::string& parent, uint64_t cookie, size_t limit,
-               Outcome* outcome) {
+               const std::optional<std::vector<std::string>>& names, Outcome* outcome) {
   auto command = std::make_unique<ZfsCommand>();
   Packed buffer(kFirstListSize);
   for (size_t count = 0; count < limit && outcome->list.size() < kBatchSize;) {
@@ -88,29 +97,40 @@ void ListBatch(const Library& library, int number, const std::string& parent, ui
     if (outcome->error != 0) return;
     cookie = command->cookie;
     if (IsHidden(command->name)) continue;
-    AppendEntry(&outcome->list, *command, buffer);
+    AppendAnswer(&outcome->list, *command, buffer, names);
     count++;
   }
   outcome->number = cookie;
 }
 
-/** list(snapshots, parent, cookie, limit) */
+/** Names on lines of their own. */
+std::optional<std::vector<std::string>> Lines(const std::optional<std::string>& text) {
+  if (!text.has_value()) return std::nullopt;
+  std::vector<std::string> lines;
+  std::istringstream stream(*text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+/** list(snapshots, parent, cookie, limit, names): names of properties, on lines; null for all */
 Napi::Value List(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   int number = arguments.Flag(0) ? kSnapshotListNext : kDatasetListNext;
   std::string parent = arguments.Text(1);
   uint64_t cookie = arguments.BigInt(2);
   int limit = arguments.Int(3);
+  auto names = Lines(arguments.OptionalText(4));
   if (!arguments.ok()) return {};
   return Call(info, [=](const Library& library, Outcome& outcome) {
-    ListBatch(library, number, parent, cookie, limit, &outcome);
+    ListBatch(library, number, parent, cookie, limit, names, &outcome);
   });
 }
 
-/** stats(name): a batch of one */
+/** stats(name, names): a batch of one */
 Napi::Value Stats(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   std::string name = arguments.Text(0);
+  auto names = Lines(arguments.OptionalText(1));
   if (!arguments.ok()) return {};
   return Call(info, [=](const Library& library, Outcome& outcome) {
     auto command = std::make_unique<ZfsCommand>();
@@ -119,7 +139,7 @@ Napi::Value Stats(const Napi::CallbackInfo& info) {
       *command = ZfsCommand{};
       CopyText(command->name, name);
     });
-    if (outcome.error == 0) AppendEntry(&outcome.list, *command, buffer);
+    if (outcome.error == 0) AppendAnswer(&outcome.list, *command, buffer, names);
   });
 }
 
@@ -162,6 +182,7 @@ void ExportIoctls(Napi::Env env, Napi::Object exports) {
   add("receivedProperties", Plain<kObjsetReceivedProps>);
   add("poolConfigurations", Plain<kPoolConfigs>);
   add("poolStatus", Plain<kPoolStats>);
+  add("poolProperties", Plain<kPoolGetProps>);
 }
 
 }  // namespace flocker

@@ -256,12 +256,31 @@ static int PoolStats(zfs_cmd_t *command) {
   return error;
 }
 
+static int PoolGetProps(zfs_cmd_t *command) {
+  spa_t *spa;
+  nvlist_t *list = NULL;
+  int error = spa_open(command->zc_name, &spa, FTAG);
+  if (error != 0) return error;
+#if FLOCKER_OPENZFS >= 203
+  list = fnvlist_alloc();
+  error = spa_prop_get(spa, list);
+#else
+  error = spa_prop_get(spa, &list);
+#endif
+  spa_close(spa, FTAG);
+  if (error == 0) error = PutList(command, list);
+  nvlist_free(list);
+  return error;
+}
+
 static int Answer(unsigned long request, zfs_cmd_t *command) {
   switch (request) {
     case kPoolConfigs:
       return PoolConfigs(command);
     case kPoolStats:
       return PoolStats(command);
+    case kPoolGetProps:
+      return PoolGetProps(command);
     case kObjsetStats:
       return ObjsetStats(command);
     case kObjsetZplProps:

@@ -19,27 +19,46 @@ export interface Entry {
 /** Five u32 and three u64; then name, origin, and the packed properties (AppendEntry in native/zfs_ioctl.cc). */
 const headerBytes = 44
 
-/**
- * Decodes a batch of the addon's.
- * @param only the properties to decode; all where it is undefined
- */
-export function* decodeBatch(batch: Buffer, only: ReadonlySet<string> | undefined): Generator<Entry> {
+/** Decodes a batch of the addon's; properties when they are first looked at, so that a long list is no burden at once. */
+export function decodeBatch(batch: Buffer): Entry[] {
+  const entries: Entry[] = []
   for (let at = 0; at < batch.length; ) {
+    const entry = new BatchEntry(batch, at)
+    entries.push(entry)
+    at = entry.end
+  }
+  return entries
+}
+
+class BatchEntry implements Entry {
+  readonly name: string
+  readonly origin: string
+  readonly objectSet: number
+  readonly isSnapshot: boolean
+  readonly inconsistent: boolean
+  readonly createtxg: bigint
+  readonly guid: bigint
+  readonly end: number
+  readonly #list: Buffer
+  #properties: NvList | undefined
+
+  constructor(batch: Buffer, at: number) {
     const originAt = at + headerBytes + batch.readUInt32LE(at)
     const listAt = originAt + batch.readUInt32LE(at + 4)
-    const end = listAt + batch.readUInt32LE(at + 8)
     const flags = batch.readUInt32LE(at + 16)
-    const list = batch.subarray(listAt, end)
-    yield {
-      name: batch.toString('utf8', at + headerBytes, originAt),
-      origin: batch.toString('utf8', originAt, listAt),
-      objectSet: batch.readUInt32LE(at + 12),
-      isSnapshot: (flags & 1) !== 0,
-      inconsistent: (flags & 2) !== 0,
-      createtxg: batch.readBigUInt64LE(at + 28),
-      guid: batch.readBigUInt64LE(at + 36),
-      properties: list.length === 0 ? {} : decodeNvlist(list, only),
-    }
-    at = end
+    this.name = batch.toString('utf8', at + headerBytes, originAt)
+    this.origin = batch.toString('utf8', originAt, listAt)
+    this.objectSet = batch.readUInt32LE(at + 12)
+    this.isSnapshot = (flags & 1) !== 0
+    this.inconsistent = (flags & 2) !== 0
+    this.createtxg = batch.readBigUInt64LE(at + 28)
+    this.guid = batch.readBigUInt64LE(at + 36)
+    this.end = listAt + batch.readUInt32LE(at + 8)
+    this.#list = batch.subarray(listAt, this.end)
+  }
+
+  get properties(): NvList {
+    this.#properties ??= this.#list.length === 0 ? {} : decodeNvlist(this.#list)
+    return this.#properties
   }
 }

@@ -1,6 +1,7 @@
 /** What libzfs_core has no function for: lists, properties and mounts, through /dev/zfs and mount(2), without the zfs command. */
 export {
   type ListedBookmark,
+  type ListedBookmarkProperty,
   type ListedDataset,
   type ListedSnapshot,
   type ListOptions,
@@ -8,7 +9,9 @@ export {
   listDatasets,
   listSnapshots,
 } from './list.js'
-export { mount, unmount } from './mount.js'
+export { type MountOptions, mount, mountAll, unmount, unmountAll } from './mount.js'
 export { discardPartialReceive, readResumeToken } from './partial-receive.js'
-export { getProperties, inheritProperty, setProperties } from './properties.js'
+export { getPool, listPools, type Pool, type PoolHealth, type PoolScan, type PoolSpace } from './pools.js'
+export { getProperties, getReceivedProperties, inheritProperty, setProperties } from './properties.js'
 export type { DatasetType, PropertySource, PropertyValue } from './property-reading.js'
+export type { Vdev, VdevRole, VdevState } from './vdev.js'

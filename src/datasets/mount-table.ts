@@ -1,12 +1,18 @@
 import { readFile } from 'node:fs/promises'
 
+export interface Mount {
+  directory: string
+  /** As the kernel tells them: `ro`, `noexec`, `noatime`. */
+  options: ReadonlySet<string>
+}
+
 /** Where ZFS filesystems are mounted now, by dataset; the last mounted first. */
-export async function mountedAt(): Promise<Map<string, string[]>> {
-  const mounts = new Map<string, string[]>()
+export async function readMounts(): Promise<Map<string, Mount[]>> {
+  const mounts = new Map<string, Mount[]>()
   for (const line of (await readFile('/proc/self/mounts', 'utf8')).split('\n')) {
-    const [device, directory, type] = line.split(' ').map(unescapeField)
+    const [device, directory, type, options = ''] = line.split(' ').map(unescapeField)
     if (type !== 'zfs' || device === undefined || directory === undefined) continue
-    mounts.set(device, [directory, ...(mounts.get(device) ?? [])])
+    mounts.set(device, [{ directory, options: new Set(options.split(',')) }, ...(mounts.get(device) ?? [])])
   }
   return mounts
 }

@@ -1,17 +1,15 @@
 import { ZfsError } from '../errors.js'
 import { destroy } from '../lzc/index.js'
-import { readEntry } from './properties.js'
+import { getProperties } from './properties.js'
 
 const tokenProperty = 'receive_resume_token'
-const wanted = new Set([tokenProperty])
 
 /**
  * The resume token of what an interrupted receive has left of a dataset (zfs-receive(8), -s); `undefined` where there is none.
  * @throws ZfsError `NOT_FOUND`
  */
 export async function readResumeToken(dataset: string): Promise<string | undefined> {
-  const pair = (await readEntry(dataset, wanted)).properties[tokenProperty]
-  const value = typeof pair === 'object' && pair !== null && 'value' in pair ? pair.value : undefined
+  const value = (await getProperties(dataset, [tokenProperty]))[tokenProperty]?.value
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 

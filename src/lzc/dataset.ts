@@ -38,7 +38,7 @@ export async function exists(name: string): Promise<boolean> {
   checkAny(name)
   const native = openAddon()
   if (name.includes('#')) return bookmarkExists(name)
-  const { errno } = await native.stats(name)
+  const { errno } = await native.stats(name, '')
   if (errno !== 0 && errno !== ENOENT) throw zfsError('have its properties read', errno, name)
   return errno === 0
 }

@@ -67,14 +67,15 @@ export interface Addon {
   write(transfer: Transfer, buffers: Buffer[]): Promise<{ errno: number }>
   finish(transfer: Transfer): void
   cancel(transfer: Transfer): void
-  list(snapshots: boolean, parent: string, cookie: bigint, limit: number): Promise<Outcome>
-  stats(name: string): Promise<Outcome>
+  list(snapshots: boolean, parent: string, cookie: bigint, limit: number, properties: string | null): Promise<Outcome>
+  stats(name: string, properties: string | null): Promise<Outcome>
   setProperties(name: string, value: null, properties: Buffer): Promise<Outcome>
   inheritProperty(name: string, property: string, properties: null, received: boolean): Promise<Outcome>
   filesystemProperties(name: string): Promise<Outcome>
   receivedProperties(name: string): Promise<Outcome>
   poolConfigurations(name: string): Promise<Outcome>
   poolStatus(name: string): Promise<Outcome>
+  poolProperties(name: string): Promise<Outcome>
   mount(dataset: string, directory: string, flags: number, options: string): Promise<Outcome>
   unmount(directory: string, force: boolean): Promise<Outcome>
   poolOpen(directory: string, pool: string, size: bigint): Promise<Outcome>

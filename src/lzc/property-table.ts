@@ -1,10 +1,21 @@
 /** How a native property is stored: as a number, a number with names (index), or a string. After zcommon/zfs_prop.c. */
 export type PropertyKind = 'number' | 'string' | Readonly<Record<string, number>>
 
+/**
+ * Who sets it and whether children get it: ZFS's own PROP_READONLY, PROP_ONETIME (set when a dataset is created, inherited),
+ * PROP_ONETIME_DEFAULT (the same, not inherited), PROP_INHERIT and PROP_DEFAULT (set at any time, not inherited).
+ */
+export type PropertyAttribute = 'readonly' | 'onetime' | 'onetimeDefault' | 'inherit' | 'default'
+
+export interface NativeProperty {
+  kind: PropertyKind
+  attribute: PropertyAttribute
+  /** What has it: `f`ilesystems, `v`olumes, `s`napshots (of those of the former that are named too), `b`ookmarks. */
+  types: string
+}
+
 const onOff = { off: 0, on: 1 }
-const noYes = { no: 0, yes: 1 }
 const cache = { none: 0, metadata: 1, all: 2 }
-const visibility = { hidden: 0, visible: 1 }
 
 const checksum = {
   on: 1,
@@ -35,6 +46,17 @@ const dedup = {
   'blake3,verify': 14 | verify,
 }
 
+const encryption = {
+  on: 1,
+  off: 2,
+  'aes-128-ccm': 3,
+  'aes-192-ccm': 4,
+  'aes-256-ccm': 5,
+  'aes-128-gcm': 6,
+  'aes-192-gcm': 7,
+  'aes-256-gcm': 8,
+}
+
 function compressionTable(): Record<string, number> {
   const table: Record<string, number> = { on: 1, off: 2, lzjb: 3, zle: 14, lz4: 15, gzip: 10, zstd: 16 }
   for (let level = 1; level <= 9; level++) table[`gzip-${level}`] = 4 + level
@@ -47,75 +69,111 @@ function compressionTable(): Record<string, number> {
   return table
 }
 
-const names = (kind: PropertyKind, list: string): Record<string, PropertyKind> =>
-  Object.fromEntries(list.split(' ').map((name) => [name, kind]))
+function group(
+  attribute: PropertyAttribute,
+  types: string,
+  kinds: Readonly<Record<string, PropertyKind>>,
+): Record<string, NativeProperty> {
+  return Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, { kind, attribute, types }]))
+}
 
-/**
- * What ZFS alone says of a dataset (PROP_READONLY in zcommon/zfs_prop.c). The kernel does not refuse to have these set: it keeps
- * a value that nothing reads.
- */
-export const readonlyProperties: ReadonlySet<string> = new Set(
-  (
-    'used available referenced compressratio refcompressratio usedbysnapshots usedbydataset usedbychildren ' +
-    'usedbyrefreservation userrefs written logicalused logicalreferenced filesystem_count snapshot_count guid createtxg ' +
-    'objsetid numclones useraccounting unique inconsistent ivsetguid keyguid redacted creation snapshots_changed remaptxg ' +
-    'mounted origin type name prevsnap receive_resume_token encryptionroot keystatus defer_destroy'
-  ).split(' '),
-)
+const all = (kind: PropertyKind, names: string): Record<string, PropertyKind> =>
+  Object.fromEntries(names.split(' ').map((name) => [name, kind]))
+
+const inherited = {
+  ...group('inherit', 'fvs', { mlslabel: 'string', prefetch: cache, primarycache: cache, secondarycache: cache }),
+  ...group('inherit', 'fs', {
+    ...all(onOff, 'devices exec nbmand setuid'),
+    acltype: { off: 0, disabled: 0, noacl: 0, posix: 1, posixacl: 1, nfsv4: 2 },
+    // `on` means `dir` to 2.1 and `sa` since 2.2; to say which one you mean, say that.
+    xattr: { off: 0, dir: 1, sa: 2, on: 2 },
+  }),
+  ...group('inherit', 'fv', {
+    checksum,
+    compression: compressionTable(),
+    copies: 'number',
+    dedup,
+    logbias: { latency: 0, throughput: 1 },
+    readonly: onOff,
+    redundant_metadata: { all: 0, most: 1, some: 2, none: 3 },
+    snapdev: { hidden: 0, visible: 1 },
+    // Of filesystems alone before 2.4.
+    special_small_blocks: 'number',
+    sync: { standard: 0, always: 1, disabled: 2 },
+    volmode: { default: 0, full: 1, geom: 1, dev: 2, none: 3 },
+  }),
+  ...group('inherit', 'f', {
+    ...all(onOff, 'atime longname overlay relatime vscan zoned'),
+    ...all('string', 'mountpoint sharenfs sharesmb'),
+    aclinherit: { discard: 0, noallow: 1, restricted: 4, secure: 4, passthrough: 3, 'passthrough-x': 5 },
+    aclmode: { discard: 0, groupmask: 2, passthrough: 3, restricted: 4 },
+    direct: { disabled: 0, standard: 1, always: 2 },
+    dnodesize: { legacy: 0, auto: 1, '1k': 1024, '2k': 2048, '4k': 4096, '8k': 8192, '16k': 16384 },
+    recordsize: 'number',
+    snapdir: { hidden: 0, visible: 1, disabled: 2 },
+  }),
+}
+
+const notInherited = {
+  ...group('default', 'fvs', all('string', 'context fscontext defcontext rootcontext')),
+  ...group('default', 'fv', { ...all('number', 'reservation refreservation snapshot_limit'), keylocation: 'string' }),
+  ...group('default', 'fs', {
+    ...all('number', 'version defaultuserquota defaultgroupquota defaultprojectquota'),
+    ...all('number', 'defaultuserobjquota defaultgroupobjquota defaultprojectobjquota'),
+  }),
+  ...group('default', 'f', {
+    ...all('number', 'quota refquota filesystem_limit'),
+    canmount: { off: 0, on: 1, noauto: 2 },
+  }),
+  ...group('default', 'vs', { volsize: 'number' }),
+  ...group('default', 'v', { volthreading: onOff }),
+}
+
+const onetime = {
+  ...group('onetime', 'fvs', { encryption }),
+  ...group('onetime', 'fs', {
+    casesensitivity: { sensitive: 0, insensitive: 1, mixed: 2 },
+    normalization: { none: 0, formD: 0x10, formC: 0x50, formKD: 0x20, formKC: 0x60 },
+    utf8only: onOff,
+  }),
+  ...group('onetime', 'v', { volblocksize: 'number' }),
+  ...group('onetimeDefault', 'fv', {
+    keyformat: { none: 0, raw: 1, hex: 2, passphrase: 3 },
+    ...all('number', 'pbkdf2iters pbkdf2salt'),
+  }),
+}
+
+const statistics = {
+  ...group('readonly', 'fvsb', {
+    ...all('number', 'compressratio createtxg creation guid ivsetguid logicalreferenced referenced'),
+    ...all('string', 'name redact_snaps type'),
+  }),
+  ...group('readonly', 'fvs', {
+    ...all(
+      'number',
+      'inconsistent keyguid objsetid redacted refcompressratio remaptxg unique used useraccounting written',
+    ),
+    encryptionroot: 'string',
+    keystatus: { none: 0, unavailable: 1, available: 2 },
+  }),
+  ...group('readonly', 'fv', {
+    ...all('number', 'available logicalused snapshot_count snapshots_changed'),
+    ...all('number', 'usedbychildren usedbydataset usedbyrefreservation usedbysnapshots'),
+    ...all('string', 'origin prevsnap receive_resume_token'),
+  }),
+  ...group('readonly', 'f', { filesystem_count: 'number', mounted: { no: 0, yes: 1 } }),
+  ...group('readonly', 's', { ...all('number', 'numclones userrefs'), clones: 'string', defer_destroy: onOff }),
+}
 
 /** Every native property of OpenZFS 2.1 to 2.4 that a dataset, snapshot or bookmark can have. */
-export const propertyTable: Readonly<Record<string, PropertyKind>> = {
-  ...names(
-    onOff,
-    'atime devices exec setuid readonly zoned vscan nbmand overlay relatime utf8only volthreading longname defer_destroy',
-  ),
-  ...names(noYes, 'mounted'),
-  ...names(
-    'number',
-    'used available referenced compressratio refcompressratio volblocksize usedbysnapshots usedbydataset usedbychildren ' +
-      'usedbyrefreservation userrefs written logicalused logicalreferenced filesystem_count snapshot_count guid createtxg ' +
-      'pbkdf2iters objsetid quota reservation volsize refquota refreservation filesystem_limit snapshot_limit recordsize ' +
-      'special_small_blocks numclones useraccounting unique inconsistent ivsetguid pbkdf2salt keyguid redacted creation ' +
-      'snapshots_changed defaultuserquota defaultgroupquota defaultprojectquota defaultuserobjquota defaultgroupobjquota ' +
-      'defaultprojectobjquota copies version remaptxg',
-  ),
-  ...names(
-    'string',
-    'origin mountpoint sharenfs sharesmb type mlslabel context fscontext defcontext rootcontext receive_resume_token ' +
-      'encryptionroot keylocation name prevsnap',
-  ),
-  aclinherit: { discard: 0, noallow: 1, restricted: 4, secure: 4, passthrough: 3, 'passthrough-x': 5 },
-  aclmode: { discard: 0, groupmask: 2, passthrough: 3, restricted: 4 },
-  acltype: { off: 0, disabled: 0, noacl: 0, posix: 1, posixacl: 1, nfsv4: 2 },
-  canmount: { off: 0, on: 1, noauto: 2 },
-  casesensitivity: { sensitive: 0, insensitive: 1, mixed: 2 },
-  checksum,
-  compression: compressionTable(),
-  dedup,
-  direct: { disabled: 0, standard: 1, always: 2 },
-  dnodesize: { legacy: 0, auto: 1, '1k': 1024, '2k': 2048, '4k': 4096, '8k': 8192, '16k': 16384 },
-  encryption: {
-    on: 1,
-    off: 2,
-    'aes-128-ccm': 3,
-    'aes-192-ccm': 4,
-    'aes-256-ccm': 5,
-    'aes-128-gcm': 6,
-    'aes-192-gcm': 7,
-    'aes-256-gcm': 8,
-  },
-  keyformat: { none: 0, raw: 1, hex: 2, passphrase: 3 },
-  keystatus: { none: 0, unavailable: 1, available: 2 },
-  logbias: { latency: 0, throughput: 1 },
-  normalization: { none: 0, formD: 0x10, formC: 0x50, formKD: 0x20, formKC: 0x60 },
-  prefetch: cache,
-  primarycache: cache,
-  secondarycache: cache,
-  redundant_metadata: { all: 0, most: 1, some: 2, none: 3 },
-  snapdev: visibility,
-  snapdir: { ...visibility, disabled: 2 },
-  sync: { standard: 0, always: 1, disabled: 2 },
-  volmode: { default: 0, full: 1, geom: 1, dev: 2, none: 3 },
-  // `on` means `dir` to 2.1 and `sa` since 2.2; to say which one you mean, say that.
-  xattr: { off: 0, dir: 1, sa: 2, on: 2 },
+export const propertyTable: Readonly<Record<string, NativeProperty>> = {
+  ...inherited,
+  ...notInherited,
+  ...onetime,
+  ...statistics,
+}
+
+/** The native property of that name, where there is one. */
+export function nativeProperty(name: string): NativeProperty | undefined {
+  return Object.hasOwn(propertyTable, name) ? propertyTable[name] : undefined
 }

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../errors.js'
 import { checkUserProperty, isUserProperty } from './names.js'
-import { type PropertyKind, propertyTable, readonlyProperties } from './property-table.js'
+import { nativeProperty, type PropertyKind } from './property-table.js'
 
 /** A property to be set: a name of its value (`on`, `lz4`), a size (`16K`, `20 GiB`), a number of bytes, any text for a user property. */
 export type PropertyInput = string | bigint | number
@@ -15,7 +15,7 @@ const blockSizes = new Set(['recordsize', 'volblocksize'])
 
 /**
  * Turns properties into what the kernel takes: uint64 for native ones that are numbers or have named values, else strings.
- * @throws ArgumentError for a property that is unknown or read-only, or a value that it can't have
+ * @throws ArgumentError for an unknown property, one that ZFS alone sets, or a value that it can't have
  */
 export function encodeProperties(properties: Readonly<Record<string, PropertyInput>>): Record<string, bigint | string> {
   return Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, encodeProperty(name, value)]))
@@ -25,17 +25,16 @@ export function encodeProperties(properties: Readonly<Record<string, PropertyInp
 export function encodeProperty(name: string, value: PropertyInput): bigint | string {
   if (isUserProperty(name)) return userValue(checkUserProperty(name), value)
   // A user's or group's own quota, userquota@alice, is neither: the kernel takes it in a form of its own.
-  const kind = Object.hasOwn(propertyTable, name) ? propertyTable[name] : undefined
-  if (kind === undefined || readonlyProperties.has(name)) {
-    throw new ArgumentError(`${JSON.stringify(name)} is not a property that can be set`)
-  }
-  if (kind === 'string') return text(name, value)
+  const { kind, attribute } = nativeProperty(name) ?? {}
+  if (kind === undefined) throw new ArgumentError(`${JSON.stringify(name)} is not a property that can be set`)
+  if (attribute === 'readonly') throw new ArgumentError(`${name} can't be set: it tells what ZFS has counted`)
+  if (kind === 'string') return name === 'mountpoint' ? mountpoint(value) : text(name, value)
   return kind === 'number' ? number(name, value) : index(name, kind, value)
 }
 
 /** The reverse: what a person would read. Unknown numbers stay numbers, so a newer ZFS's values are not lost. */
 export function decodeProperty(name: string, value: bigint | string): bigint | string {
-  const kind = Object.hasOwn(propertyTable, name) ? propertyTable[name] : undefined
+  const kind = nativeProperty(name)?.kind
   if (typeof value !== 'bigint' || kind === undefined || typeof kind === 'string') return value
   return nameOf(kind, Number(value)) ?? value
 }
@@ -52,6 +51,13 @@ function userValue(name: string, value: PropertyInput): string {
 function text(name: string, value: PropertyInput): string {
   if (String(value).includes('\0')) throw new ArgumentError(`The value of ${name} has a zero byte`)
   return String(value)
+}
+
+/** The kernel keeps any text, and the zfs command would stumble over it afterwards. */
+function mountpoint(value: PropertyInput): string {
+  const path = text('mountpoint', value)
+  if (path === 'none' || path === 'legacy' || path.startsWith('/')) return path
+  throw new ArgumentError(`mountpoint can't be ${JSON.stringify(path)}: it is an absolute path, none or legacy`)
 }
 
 function index(name: string, kind: Exclude<PropertyKind, string>, value: PropertyInput): bigint {

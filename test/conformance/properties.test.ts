@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert'
 import { getProperties, inheritProperty, setProperties } from '../../src/datasets/index.js'
 import { ArgumentError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
-import { propertyTable, readonlyProperties } from '../../src/lzc/property-table.js'
+import { propertyTable } from '../../src/lzc/property-table.js'
 import { failure, fresh } from '../zfs/pool.js'
 import { conformance } from './engine.js'
 import { digestOf, feed, mebibyte, newVolume, sent } from './streams.js'
@@ -149,9 +149,8 @@ conformance('properties', (test, engine) => {
     await lzc.create(fs)
     await lzc.create(volume, { type: 'volume', properties: { volsize: '4M' } })
     const answers = new Set<string>()
-    const names = Object.keys(propertyTable).filter((name) => !readonlyProperties.has(name) && name !== 'volsize')
-    for (const name of names) {
-      const kind = propertyTable[name] ?? 'number'
+    for (const [name, { kind, attribute }] of Object.entries(propertyTable)) {
+      if (attribute === 'readonly' || name === 'volsize') continue
       const values = typeof kind === 'object' ? Object.keys(kind).slice(0, 20) : ['none', '0', '1', '513', '1E']
       for (const value of /(record|volblock)size/.test(name) ? ['512', '16M'] : values) {
         for (const dataset of [fs, volume]) {

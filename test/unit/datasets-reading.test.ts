@@ -1,6 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Entry } from '../../src/datasets/batch.js'
+import { propertyDefaults } from '../../src/datasets/property-defaults.js'
 import { readProperties } from '../../src/datasets/property-reading.js'
 
 const entry = (change: Partial<Entry>): Entry => ({
@@ -14,8 +15,12 @@ const entry = (change: Partial<Entry>): Entry => ({
   properties: {},
   ...change,
 })
-const read = (change: Partial<Entry>, module = '2.4.4') =>
-  readProperties(entry(change), { module, mounts: new Map([['tank/a/b', ['/mnt']]]) })
+const read = (change: Partial<Entry>, module = '2.4.4', altroots = new Map<string, string>()) =>
+  readProperties(entry(change), {
+    defaults: propertyDefaults(module),
+    mounts: new Map([['tank/a/b', [{ directory: '/mnt', options: new Set(['rw', 'nosuid', 'noatime']) }]]]),
+    altroots,
+  })
 
 test('sources are those that zfs get tells', () => {
   const properties = read({
@@ -45,6 +50,36 @@ test('an inherited mountpoint has the rest of the name below it', () => {
   assert.is(at('none', 'tank'), 'none')
   assert.is(at('legacy', 'tank'), 'legacy')
   assert.equal(read({}).mountpoint, { value: '/tank/a/b', source: 'default' })
+})
+
+test('a mountpoint is below the altroot of its pool', () => {
+  const at = (value: string, source: string) =>
+    read({ properties: { mountpoint: { value, source } } }, '2.4.4', new Map([['tank', '/alt']])).mountpoint?.value
+  assert.is(at('/data', 'tank'), '/alt/data/a/b')
+  assert.is(at('/', 'tank/a/b'), '/alt')
+  assert.is(at('none', 'tank'), 'none')
+})
+
+test('options of the mount are temporary values', () => {
+  const properties = read({ properties: { exec: { value: 1n, source: 'tank' } } })
+  assert.equal(properties.setuid, { value: 'off', source: 'temporary' })
+  assert.equal(properties.atime, { value: 'off', source: 'temporary' })
+  assert.equal(properties.exec, { value: 'on', source: 'inherited from tank' })
+  assert.equal(properties.readonly, { value: 'off', source: 'default' })
+})
+
+test('what belongs to another type is left out', () => {
+  const properties = {
+    atime: { value: 0n, source: 'tank' },
+    volsize: { value: 8n },
+    devices: { value: 0n, source: 'tank' },
+  }
+  const volume = read({ objectSet: 3, properties })
+  assert.is(volume.atime, undefined)
+  assert.equal(volume.volsize, { value: 8n, source: 'local' })
+  assert.is(read({ properties }).volsize, undefined)
+  assert.is(read({ isSnapshot: true, properties }).devices?.value, 'off')
+  assert.is(read({ isSnapshot: true, objectSet: 3, properties }).devices, undefined)
 })
 
 test('defaults are those of the type and the release', () => {

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
-for (const name of ['flocker-zfs', 'flocker-zfs/lzc', 'flocker-zfs/stream']) {
+for (const name of ['flocker-zfs', 'flocker-zfs/lzc', 'flocker-zfs/datasets', 'flocker-zfs/stream']) {
   test(`${name}: import and require give one and the same`, async () => {
     const required: Record<string, unknown> = require(name)
     const imported: Record<string, unknown> = await import(name)
