@@ -13,15 +13,27 @@ export {
   exists,
   promote,
   rename,
+  rollback,
   rollbackTo,
   snapshot,
 } from './dataset.js'
 export { closePool, discardVolume, flushVolume, openPool, readVolume, writeVolume } from './embedded.js'
 export { ManyError } from './errors.js'
+export type { LzcFunction } from './functions.js'
 export { getHolds, type Holds, hold, release } from './holds.js'
+export {
+  changeKey,
+  type KeyChange,
+  keyBytes,
+  loadKey,
+  type PassphraseOptions,
+  passphraseKey,
+  unloadKey,
+  type WrappingKey,
+} from './keys.js'
 export { chooseEngine, defaultEngine, type Engine, isEmbedded } from './native.js'
 export { decodeNvlist, decodeTypedNvlist, encodeNvlist, type NvInput, type NvList, NvValue, nv } from './nvlist.js'
 export type { PropertyInput } from './property-values.js'
 export { type ReceiveOptions, type ReceiveResult, ReceiveStream, receive } from './receive.js'
 export { type SendFlags, type SendOptions, SendStream, send, sendSpace } from './send.js'
-export { features, type OptionalFunction, version } from './version.js'
+export { type Features, features, version } from './version.js'
