@@ -3,7 +3,13 @@
  * a `code`; see src/errors.ts and each function. All names are full names (`pool/dataset@snapshot`).
  */
 export { type BeginRecord, beginRecordBytes, parseBeginRecord } from './begin-record.js'
-export { type BookmarkProperty, bookmark, destroyBookmarks, getBookmarks } from './bookmarks.js'
+export {
+  type BookmarkProperty,
+  bookmark,
+  destroyBookmarks,
+  getBookmarkProps,
+  getBookmarks,
+} from './bookmarks.js'
 export {
   type CreateOptions,
   clone,
@@ -35,5 +41,7 @@ export { chooseEngine, defaultEngine, type Engine, isEmbedded } from './native.j
 export { decodeNvlist, decodeTypedNvlist, encodeNvlist, type NvInput, type NvList, NvValue, nv } from './nvlist.js'
 export type { PropertyInput } from './property-values.js'
 export { type ReceiveOptions, type ReceiveResult, ReceiveStream, receive } from './receive.js'
-export { type SendFlags, type SendOptions, SendStream, send, sendSpace } from './send.js'
+export { redact } from './redact.js'
+export { type SendFlags, type SendOptions, SendStream, send } from './send.js'
+export { type SpaceOptions, sendSpace, snaprangeSpace } from './space.js'
 export { type Features, features, version } from './version.js'
