@@ -11,6 +11,15 @@ export {
   getBookmarks,
 } from './bookmarks.js'
 export {
+  channelProgram,
+  channelProgramNosync,
+  type ProgramArgument,
+  type ProgramArguments,
+  ProgramError,
+  type ProgramOptions,
+  type ProgramValue,
+} from './channel-program.js'
+export {
   type CreateOptions,
   clone,
   create,
