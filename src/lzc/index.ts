@@ -32,6 +32,14 @@ export {
   rollbackTo,
   snapshot,
 } from './dataset.js'
+export {
+  type DevicesOptions,
+  type InitializeCommand,
+  initialize,
+  type TrimCommand,
+  type TrimOptions,
+  trim,
+} from './devices.js'
 export { closePool, discardVolume, flushVolume, openPool, readVolume, writeVolume } from './embedded.js'
 export { ManyError } from './errors.js'
 export type { LzcFunction } from './functions.js'
@@ -51,6 +59,9 @@ export { decodeNvlist, decodeTypedNvlist, encodeNvlist, type NvInput, type NvLis
 export type { PropertyInput } from './property-values.js'
 export { type ReceiveOptions, type ReceiveResult, ReceiveStream, receive } from './receive.js'
 export { redact } from './redact.js'
+export { type ScrubOptions, scrub } from './scrub.js'
 export { type SendFlags, type SendOptions, SendStream, send } from './send.js'
 export { type SpaceOptions, sendSpace, snaprangeSpace } from './space.js'
+export { getVdevs, type Vdev, type VdevName } from './vdev-tree.js'
 export { type Features, features, version } from './version.js'
+export { type PoolActivity, type WaitOptions, wait, waitFs, waitTag } from './wait.js'
