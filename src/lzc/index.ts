@@ -56,12 +56,25 @@ export {
 } from './keys.js'
 export { chooseEngine, defaultEngine, type Engine, isEmbedded } from './native.js'
 export { decodeNvlist, decodeTypedNvlist, encodeNvlist, type NvInput, type NvList, NvValue, nv } from './nvlist.js'
+export {
+  ddtPrune,
+  getBootenv,
+  getPoolProps,
+  poolCheckpoint,
+  poolCheckpointDiscard,
+  poolPrefetch,
+  reopen,
+  setBootenv,
+  sync,
+} from './pool.js'
+export type { PoolPropertySource, PoolPropertyValue } from './pool-properties.js'
 export type { PropertyInput } from './property-values.js'
 export { type ReceiveOptions, type ReceiveResult, ReceiveStream, receive } from './receive.js'
 export { redact } from './redact.js'
 export { type ScrubOptions, scrub } from './scrub.js'
 export { type SendFlags, type SendOptions, SendStream, send } from './send.js'
 export { type SpaceOptions, sendSpace, snaprangeSpace } from './space.js'
+export { getVdevProps, setVdevProps } from './vdev-properties.js'
 export { getVdevs, type Vdev, type VdevName } from './vdev-tree.js'
 export { type Features, features, version } from './version.js'
 export { type PoolActivity, type WaitOptions, wait, waitFs, waitTag } from './wait.js'
