@@ -1,11 +1,12 @@
 import { constants } from 'node:os'
 import type { Meaning } from './errors.js'
-import { zfsErrno } from './zfs-errno.js'
+import { ECKSUM, zfsErrno } from './zfs-errno.js'
 
 const { errno } = constants
 
 /** What is done with a pool, a device, a key or a program, as the words after its name in an error's sentence. */
 export type PoolOperation =
+  | 'be healed'
   | 'be redacted'
   | 'have its snapshots measured'
   | 'have its key loaded'
@@ -74,6 +75,22 @@ const keyCommon = {
 }
 
 export const poolErrors: Readonly<Record<PoolOperation, Readonly<Record<number, Meaning>>>> = {
+  'be healed': {
+    [errno.ENOENT]: { code: 'NOT_FOUND', why: 'it does not exist' },
+    [errno.ENOTSUP]: {
+      code: 'STREAM_UNEXPECTED',
+      why: 'the stream is not of this snapshot, or does not hold the blocks as they are stored here',
+      next: 'Send that very snapshot, by its GUID, from a host that has it.',
+    },
+    [errno.EINVAL]: { code: 'STREAM_INVALID', why: 'the stream is not one that it can be healed with' },
+    [errno.EACCES]: {
+      code: 'KEY_NOT_LOADED',
+      why: 'its encryption key is not loaded',
+      next: 'Load it (loadKey), or send raw.',
+    },
+    [ECKSUM]: { code: 'STREAM_CORRUPT', why: 'the stream was changed on its way: a checksum is wrong' },
+    [zfsErrno.STREAM_TRUNCATED]: { code: 'STREAM_TRUNCATED', why: 'the stream ended before its end' },
+  },
   'be redacted': {
     [errno.ENOENT]: {
       code: 'NOT_FOUND',

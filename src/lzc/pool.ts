@@ -75,7 +75,7 @@ export async function getPoolProps(pool: string): Promise<Record<string, PoolPro
 
 /**
  * What a boot loader has left in a pool's labels; `version` is 1n for a list of pairs, 0n for GRUB's block of text. lzc_get_bootenv.
- * @throws ZfsError `NOT_FOUND`, `PERMISSION_DENIED`, `IO`; NotSupportedError
+ * @throws ZfsError `NOT_FOUND`, `IO`; NotSupportedError
  */
 export async function getBootenv(pool: string): Promise<NvList> {
   checkPool(pool)

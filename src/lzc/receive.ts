@@ -54,7 +54,7 @@ export interface ReceiveResult {
  *
  * The stream's first record is checked before ZFS is asked for anything. `finish` comes only when ZFS is done, and ZFS's
  * error becomes the stream's: StreamError `STREAM_TRUNCATED`, `STREAM_CORRUPT`, `STREAM_INVALID` (also for compound streams),
- * `STREAM_UNEXPECTED` (not raw); ZfsError `BASE_MISMATCH`, `DESTINATION_MODIFIED`, `EXISTS`, `BUSY`, `NO_SPACE`, `QUOTA`,
+ * `STREAM_UNEXPECTED` (not raw; for healing, of another snapshot); ZfsError `BASE_MISMATCH`, `DESTINATION_MODIFIED`, `EXISTS`, `BUSY`, `NO_SPACE`, `QUOTA`,
  * `KEY_NOT_LOADED`, `RESUME_EXISTS`, ...; AbortError or TimeoutError by the signal. It emits `close` when its thread is done.
  *
  * @param snapshot the full name to receive as
@@ -197,7 +197,7 @@ export class ReceiveStream extends Writable {
 
   /** A receive that fails must end the stream even while nobody writes. */
   #ended(outcome: Outcome): void {
-    if (outcome.errno !== 0 && !this.destroyed) this.destroy(zfsError('be received', outcome.errno, this.#snapshot))
+    if (outcome.errno !== 0 && !this.destroyed) this.destroy(zfsError(this.#operation, outcome.errno, this.#snapshot))
   }
 
   async #finish(): Promise<void> {
@@ -211,9 +211,13 @@ export class ReceiveStream extends Writable {
     this.#conclude(() => result)
   }
 
+  get #operation(): 'be healed' | 'be received' {
+    return this.#options.heal ? 'be healed' : 'be received'
+  }
+
   async #succeeded(): Promise<Outcome> {
     const outcome = await (this.#begun as Begun).result
-    if (outcome.errno !== 0) throw zfsError('be received', outcome.errno, this.#snapshot)
+    if (outcome.errno !== 0) throw zfsError(this.#operation, outcome.errno, this.#snapshot)
     return outcome
   }
 
