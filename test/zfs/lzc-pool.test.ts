@@ -1,8 +1,9 @@
-import { truncate } from 'node:fs/promises'
+import { readFile, truncate } from 'node:fs/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ArgumentError, NotSupportedError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
+import { openAddon } from '../../src/lzc/native.js'
 import { extraPool, zpool } from './extra-pool.js'
 import { failure, fill, pool } from './pool.js'
 
@@ -24,6 +25,15 @@ test('features: each function, and the release that makes', () => {
   const absent = Object.keys(functions).filter((name) => !functions[name as lzc.LzcFunction])
   assert.is(version, process.env.TEST_PROFILE === 'oldest' ? '2.1' : '2.3')
   assert.is(absent.length, process.env.TEST_PROFILE === 'oldest' ? 9 : 0, absent.join())
+})
+
+test('the library exports no function that is not known', async () => {
+  const native = openAddon()
+  // Zero-terminated names, of which some are those of functions that it doesn't export.
+  const library = await readFile(native.features().path, 'latin1')
+  const names = new Set(library.match(/(?<=\0)lzc_[a-z_]+(?=\0)/g))
+  for (const name of names) if (native.has(name)) assert.ok(Object.hasOwn(has, name), name)
+  assert.ok(names.has('lzc_create'))
 })
 
 test('sync', async () => {
