@@ -15,6 +15,9 @@ export interface ExtraPool extends AsyncDisposable {
   files: string[]
 }
 
+/** Small ones have no room for what ZFS keeps in reserve. */
+export const fileBytes = 512 * 1024 * 1024
+
 let count = 0
 
 /**
@@ -36,7 +39,7 @@ export async function extraPool(
       continue
     }
     await writeFile(file, '')
-    await truncate(file, 256 * 1024 * 1024)
+    await truncate(file, fileBytes)
     files.push(file)
     words.push(file)
   }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -35,6 +36,15 @@ test('initialize: started, suspended, cancelled; and each error', async () => {
   assert.instance(await failure(lzc.initialize(name, 'stop' as 'start')), ArgumentError)
   if (lzc.features().lzc_scrub) await lzc.initialize(name, 'uninit')
   else assert.instance(await failure(lzc.initialize(name, 'uninit')), NotSupportedError)
+})
+
+test('initialize and trim: a pool that is read-only', async () => {
+  await using extra = await extraPool()
+  const { name } = extra
+  await zpool('export', name)
+  await zpool('import', '-o', 'readonly=on', '-d', extra.directory, name)
+  assert.is((await failure(lzc.initialize(name, 'start'))).code, 'READ_ONLY')
+  assert.is((await failure(lzc.trim(name, 'start'))).code, 'READ_ONLY')
 })
 
 test('trim: started, waited for, cancelled; and each error', async () => {
@@ -152,6 +162,19 @@ test('a worker that waits can be terminated', async () => {
     assert.ok(performance.now() - started < 2000, 'it does not hang')
   }
   await eventually(() => threads() <= before)
+})
+
+test('a process that waits can exit', async () => {
+  await using extra = await extraPool(['mirror', '0', '1'])
+  const { name } = extra
+  await fill(name, 'a', 4)
+  await using _slow = await moduleParameter('zfs_scan_suspend_progress', '1')
+  await zpool('scrub', name)
+  const source = `
+    require(${JSON.stringify(lzcPath)}).wait(${JSON.stringify(name)}, 'scrub')
+    setTimeout(() => process.exit(7), 200)`
+  const { status } = spawnSync(process.execPath, ['-e', source], { timeout: 20_000 })
+  assert.is(status, 7)
 })
 
 test('waitTag: one device', async () => {

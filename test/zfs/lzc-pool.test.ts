@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { ArgumentError, NotSupportedError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
 import { openAddon } from '../../src/lzc/native.js'
-import { extraPool, zpool } from './extra-pool.js'
+import { extraPool, fileBytes, moduleParameter, zpool } from './extra-pool.js'
 import { failure, fill, pool } from './pool.js'
 
 const missing = 'nosuchpool'
@@ -45,10 +45,10 @@ test('sync', async () => {
 
 test('reopen sees that a device has grown', async () => {
   await using extra = await extraPool()
-  await truncate(extra.files[0] as string, 512 * 1024 * 1024)
+  await truncate(extra.files[0] as string, 2 * fileBytes)
   assert.is(await zpool('get', '-Hpo', 'value', 'expandsize', extra.name), '-\n')
   await lzc.reopen(extra.name)
-  assert.is(await zpool('get', '-Hpo', 'value', 'expandsize', extra.name), `${256 * 1024 * 1024}\n`)
+  assert.is(await zpool('get', '-Hpo', 'value', 'expandsize', extra.name), `${fileBytes}\n`)
   await lzc.reopen(extra.name, { restartScrub: false })
   assert.is((await failure(lzc.reopen(missing))).code, 'NOT_FOUND')
 })
@@ -72,6 +72,21 @@ test('checkpoint and discard', async () => {
 test('checkpoint: a pool without the feature', async () => {
   await using extra = await extraPool(['0'], ['-d'])
   assert.instance(await failure(lzc.poolCheckpoint(extra.name)), NotSupportedError)
+})
+
+test('checkpoint: not while a device is being removed', async () => {
+  await using extra = await extraPool(['0', '1'])
+  const { name } = extra
+  await fill(name, 'a', 8)
+  {
+    await using _slow = await moduleParameter('zfs_removal_suspend_progress', '1')
+    await zpool('remove', name, extra.files[1] as string)
+    assert.is((await failure(lzc.poolCheckpoint(name))).code, 'BUSY')
+    const signal = AbortSignal.timeout(100)
+    assert.is((await failure(lzc.wait(name, 'remove', { signal }))).code, 'TIMEOUT')
+  }
+  await lzc.wait(name, 'remove')
+  await lzc.poolCheckpoint(name)
 })
 
 test('the boot environment', async () => {
