@@ -116,7 +116,7 @@ for (const [when, body] of Object.entries(workers)) {
           const { parentPort, workerData } = require('node:worker_threads')
           const lzc = require(workerData.lzcPath)
           const { snapshot, target } = workerData
-          const ready = () => parentPort.postMessage('ready')
+          const ready = () => parentPort.postMessage('ready');
           ${body}`
         const worker = new Worker(source, { eval: true, workerData: { lzcPath, snapshot, target, head } })
         await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
