@@ -30,13 +30,14 @@ export async function interruptibly(
       timer = setInterval(() => native.interrupt(call), againMilliseconds)
       closedWithin(result).then(() => resolve(undefined), reject)
     })
-    result.then(unfollow, unfollow)
+    // Not before: a thread that the pool lets go late would else begin to wait, and nobody would wake it.
+    const stop = (): void => {
+      unfollow()
+      clearInterval(timer)
+    }
+    result.then(stop, stop)
   })
-  try {
-    const outcome = await Promise.race([result, aborted])
-    if (signal?.aborted && (outcome === undefined || outcome.errno === EINTR)) throw abortReason(signal, what)
-    return outcome ?? (await result)
-  } finally {
-    clearInterval(timer)
-  }
+  const outcome = await Promise.race([result, aborted])
+  if (signal?.aborted && (outcome === undefined || outcome.errno === EINTR)) throw abortReason(signal, what)
+  return outcome ?? (await result)
 }

@@ -17,7 +17,8 @@ const bootenvVersions = [0n, 1n]
 const grubEnvironment = 'grub:envmap'
 
 /**
- * Writes what is in memory: resolves once everything that was written to the pool before is on disk. lzc_sync.
+ * Writes what is in memory: resolves once everything that was written to the pool before is on disk; while a pool is suspended after
+ * failed I/O, never. lzc_sync.
  *
  * @param options.force also where there is nothing to write
  * @throws ZfsError `NOT_FOUND`; NotSupportedError; ArgumentError
