@@ -3,7 +3,6 @@ import { zfsError } from './errors.js'
 import { addonWith } from './functions.js'
 import { interruptibly } from './interruptible.js'
 import { checkPool } from './names.js'
-import type { Outcome } from './native.js'
 import { decodeTypedNvlist, encodeNvlist, type NvInput, NvValue, nv } from './nvlist.js'
 
 /** ZCP_DEFAULT_INSTRLIMIT, ZCP_DEFAULT_MEMLIMIT. */
@@ -97,7 +96,9 @@ async function run(
   const begin = () => native.channelProgram(pool, program, sync, instructions, memory, input)
   const outcome = await interruptibly(native, begin, options.signal, `The channel program on ${pool}`)
   const output = outcome.list === undefined ? {} : decodeTypedNvlist(outcome.list)
-  if (outcome.errno !== 0) throw programError(pool, outcome, output.error)
+  if (outcome.errno !== 0) throw programError(pool, outcome.errno, output.error)
+  // The kernel leaves a result out that does not fit, and says so by this alone.
+  if (output.N_MORE_ERRORS !== undefined) throw programError(pool, ENOMEM, undefined)
   return output.return === undefined ? undefined : plain(output.return)
 }
 
@@ -151,8 +152,9 @@ const failures: Readonly<Record<number, { code: string; why: string; next?: stri
   62: { code: 'PROGRAM_OUT_OF_TIME', why: 'it ran for more than its instructionLimit', next: partly },
 }
 const EINVAL = 22
+const ENOMEM = 12
 
-function programError(pool: string, { errno }: Outcome, output: NvValue | undefined): Error {
+function programError(pool: string, errno: number, output: NvValue | undefined): Error {
   const lua = typeof output?.value === 'string' ? output.value : ''
   const failure = failures[errno] ?? invalid(errno, lua)
   if (failure === undefined) return zfsError('run a channel program', errno, pool)

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process'
+import { rm } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ArgumentError, NotSupportedError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
 import { extraPool, moduleParameter, zpool } from './extra-pool.js'
-import { eventually, failure, fill, filled, fresh, pause, pool, threads } from './pool.js'
+import { eventually, failure, fill, filled, fresh, pause, pool, threads, zfs } from './pool.js'
 
 const missing = 'nosuchpool'
 const lzcPath = require.resolve('../../src/lzc/index.js')
@@ -190,9 +191,20 @@ test('waitTag: one device', async () => {
   assert.is((await failure(lzc.waitTag(name, 'trim', 77n))).code, 'INVALID_ARGUMENT')
 })
 
-test('waitFs', async () => {
+test('waitFs: until deleted files are freed', async () => {
   const name = await filled(1)
-  assert.type(await lzc.waitFs(name, 'deleteq'), 'boolean')
+  assert.is(await lzc.waitFs(name, 'deleteq'), false)
+  {
+    await using _slow = await moduleParameter('zfs_unlink_suspend_progress', '1')
+    await rm(`/${name}/a0`)
+    const signal = AbortSignal.timeout(200)
+    assert.is((await failure(lzc.waitFs(name, 'deleteq', { signal }))).code, 'TIMEOUT')
+  }
+  // They are freed when it is next mounted.
+  await zfs('unmount', name)
+  await zfs('mount', name)
+  await lzc.waitFs(name, 'deleteq', { signal: AbortSignal.timeout(10_000) })
+  assert.is(await lzc.waitFs(name, 'deleteq'), false)
   assert.is((await failure(lzc.waitFs(fresh(), 'deleteq'))).code, 'NOT_FOUND')
   assert.instance(await failure(lzc.waitFs(`${name}@1`, 'deleteq')), ArgumentError)
 })

@@ -75,6 +75,9 @@ test('limits', async () => {
   assert.is((await failure(run(endless, { instructionLimit: 1000n }))).code, 'PROGRAM_OUT_OF_TIME')
   const hungry = 'local t = {} for i = 1, 1000000 do t[i] = "x" .. i end return #t'
   assert.is((await failure(run(hungry, { memoryLimit: 100_000n }))).code, 'PROGRAM_OUT_OF_MEMORY')
+  // Small in Lua, and larger as the list that it is returned as.
+  const large = 'local s, t = string.rep("x", 1000), {} for i = 1, 500 do t[i] = s end return t'
+  assert.is((await failure(run(large, { memoryLimit: 200_000n }))).code, 'RESULT_TOO_LARGE')
   assert.is((await failure(run('return 1', { memoryLimit: 200n * 1024n * 1024n }))).code, 'INVALID_ARGUMENT')
   assert.is((await failure(run('return 1', { instructionLimit: 2n ** 40n }))).code, 'INVALID_ARGUMENT')
   assert.instance(await failure(run('return 1', { memoryLimit: 2n ** 40n })), ArgumentError)

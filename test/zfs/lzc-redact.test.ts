@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ArgumentError } from '../../src/errors.js'
+import { ArgumentError, NotSupportedError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
+import { extraPool } from './extra-pool.js'
 import { collect, failure, fill, filled, fresh, zfs } from './pool.js'
 
 /** A filesystem with a snapshot, and a clone of that in which a file is replaced, with a snapshot of its own. */
@@ -54,6 +55,15 @@ test('redact: each error', async () => {
   assert.instance(await failure(lzc.redact(origin, 'a', [])), ArgumentError)
   assert.instance(await failure(lzc.redact(origin, 'a', ['otherpool/x@1'])), ArgumentError)
   assert.instance(await failure(lzc.redact(dataset, 'a', [by])), ArgumentError)
+})
+
+test('redact: a pool without the feature', async () => {
+  await using extra = await extraPool(['0'], ['-d', '-o', 'feature@bookmarks=enabled'])
+  const { name } = extra
+  await lzc.snapshot([`${name}@1`])
+  await lzc.clone(`${name}@1`, `${name}/clone`)
+  await lzc.snapshot([`${name}/clone@1`])
+  assert.instance(await failure(lzc.redact(`${name}@1`, 'book', [`${name}/clone@1`])), NotSupportedError)
 })
 
 test('a plain bookmark has its properties too', async () => {
@@ -108,6 +118,8 @@ test('the estimate of what is left of a stream', async () => {
   const object = { object: -1n, offset: 0n }
   assert.instance(await failure(lzc.sendSpace(`${name}@1`, { resume: object })), ArgumentError)
   assert.is((await failure(lzc.sendSpace(`${name}@1`, { redactBookmark: 'none' }))).code, 'NOT_FOUND')
+  await lzc.snapshot([`${name}@2`])
+  assert.is((await failure(lzc.sendSpace(`${name}@1`, { from: `${name}@2` }))).code, 'NOT_ANCESTOR')
 })
 
 test.run()
