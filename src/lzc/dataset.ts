@@ -2,7 +2,7 @@ import { ArgumentError } from '../errors.js'
 import { getBookmarks } from './bookmarks.js'
 import { throwFailures, zfsError } from './errors.js'
 import { addonWith } from './functions.js'
-import { checkKey, type WrappingKey } from './keys.js'
+import { checkEncryption, type WrappingKey } from './keys.js'
 import { checkAny, checkDataset, checkOnePool, checkSnapshot, checkUserProperty } from './names.js'
 import { openAddon } from './native.js'
 import { encodeNvlist, nv } from './nvlist.js'
@@ -36,7 +36,7 @@ export async function create(dataset: string, options: CreateOptions = {}): Prom
     throw new ArgumentError(`The volume ${dataset} needs a size: properties.volsize`)
   }
   const packed = encodeNvlist(encodeProperties(properties))
-  const key = options.key === undefined ? null : checkKey(options.key)
+  const key = checkEncryption(properties, options.key)
   const { errno } = await openAddon().create(dataset, typeNumbers[type], packed, key)
   if (errno !== 0) throw zfsError('be created', errno, dataset)
 }

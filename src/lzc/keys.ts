@@ -36,6 +36,27 @@ export function checkKey(key: WrappingKey): Buffer {
 }
 
 /**
+ * Checks what makes a dataset an encryption root: a key, and the properties that tell of it. The kernel would only say EINVAL.
+ * @returns the key for the addon, or null where there is none
+ */
+export function checkEncryption(
+  properties: Readonly<Record<string, PropertyInput>>,
+  key: WrappingKey | undefined,
+): Buffer | null {
+  const { keyformat = 'none' } = properties
+  if (key === undefined && keyformat !== 'none') {
+    throw new ArgumentError(`A dataset with the keyformat ${keyformat} needs its key`)
+  }
+  if (key === undefined) return null
+  if (keyformat === 'none') {
+    throw new ArgumentError(
+      'A dataset with a key of its own needs the properties encryption, keyformat and keylocation',
+    )
+  }
+  return checkKey(key)
+}
+
+/**
  * Loads the key of an encrypted dataset, which must be its own encryption root. Nothing is mounted. lzc_load_key.
  *
  * @param options.checkOnly only say whether the key is the right one, also where it is loaded already

@@ -3,7 +3,7 @@ import { ArgumentError, abortReason, StreamError } from '../errors.js'
 import { type BeginRecord, beginRecordBytes, parseBeginRecord } from './begin-record.js'
 import { zfsError } from './errors.js'
 import { addonWith } from './functions.js'
-import { checkKey, type WrappingKey } from './keys.js'
+import { checkEncryption, type WrappingKey } from './keys.js'
 import { checkSnapshot } from './names.js'
 import { type Addon, type Begun, type Outcome, openAddon } from './native.js'
 import { decodeNvlist, encodeNvlist, type NvInput, nv } from './nvlist.js'
@@ -70,7 +70,9 @@ export function receive(snapshot: string, options: ReceiveOptions = {}): Receive
     throw new ArgumentError('A receive that heals can be neither forced nor resumed')
   }
   const native = options.heal ? addonWith('lzc_receive_with_heal') : openAddon()
-  const key = options.key === undefined ? null : Buffer.from(checkKey(options.key))
+  const given = checkEncryption(options.overrides ?? {}, options.key)
+  // The caller's own may be wiped before the stream begins.
+  const key = given === null ? null : Buffer.from(given)
   return new ReceiveStream(native, snapshot, options, { received, overrides: encodeNvlist(overrides), key })
 }
 
