@@ -5,6 +5,7 @@
  *
  *   --zfs 2.1     the newest 2.1 there is, instead of the newest at all (also FLOCKER_ZFS_EMBEDDED_ZFS)
  *   --output FILE
+ *   --no-download only with packages that are installed, or were unpacked before
  *   --require     fail where it can't be built, instead of saying so and leaving it out
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -27,7 +28,12 @@ import { parseArgs } from 'node:util'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const sources = join(root, 'native/embedded')
 const { values: options } = parseArgs({
-  options: { zfs: { type: 'string' }, output: { type: 'string' }, require: { type: 'boolean', default: false } },
+  options: {
+    zfs: { type: 'string' },
+    output: { type: 'string' },
+    'no-download': { type: 'boolean', default: false },
+    require: { type: 'boolean', default: false },
+  },
 })
 const wanted = options.zfs ?? process.env.FLOCKER_ZFS_EMBEDDED_ZFS ?? ''
 const output = resolve(options.output ?? join(root, 'build/Release/flocker_zfs_embedded.so'))
@@ -36,6 +42,9 @@ const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'flo
 
 /** What the library is loaded with. libzfs_core only because 2.1's libzpool asks for it. */
 const libraries = /^lib(zpool|nvpair|zfs_core)\.so\.\d+$/
+
+/** What libzpool is loaded with, and Debian's packages of it: taken along where the machine lacks one. */
+const companions = { 'libtirpc.so.3': 'libtirpc3', 'libblkid.so.1': 'libblkid1', 'libudev.so.1': 'libudev1' }
 
 class Unavailable extends Error {}
 
@@ -49,8 +58,11 @@ try {
 
 async function main() {
   if (isCurrent()) return
-  const packages = fromSystem() ?? fromCache() ?? download()
-  await build(packages)
+  const packages = fromSystem() ?? fromCache()
+  if (packages === undefined && options['no-download']) {
+    throw new Unavailable('it needs libzfslinux-dev and libzpool6linux (or libzpool5linux; Debian: section contrib)')
+  }
+  await build(packages ?? download())
 }
 
 /** The sources, how they are built, and of which release: what the result depends on. */
@@ -168,7 +180,13 @@ function offers(env) {
 function packageNames(offer, env) {
   const shown = run('apt-cache', ['show', `${offer.name}=${offer.version}`], env)
   const siblings = shown.match(/^Depends:.*$/m)?.[0].match(/\blib(nvpair|zfs)\d+linux\b/g) ?? []
-  return [offer.name, 'libzfslinux-dev', ...siblings].map((name) => `${name}=${offer.version}`)
+  const own = [offer.name, 'libzfslinux-dev', ...siblings].map((name) => `${name}=${offer.version}`)
+  return [...own, ...missingCompanions()]
+}
+
+function missingCompanions() {
+  const known = run('/sbin/ldconfig', ['-p'])
+  return Object.entries(companions).flatMap(([library, name]) => (known.includes(`\t${library} `) ? [] : [name]))
 }
 
 function download() {
@@ -215,9 +233,10 @@ function libraryFiles(prefix) {
   const triplet = run('cc', ['-dumpmachine']).trim()
   const directories = ['lib', 'usr/lib'].map((name) => join(prefix, name, triplet)).filter(existsSync)
   const found = new Map()
+  const taken = (name) => libraries.test(name) || (prefix !== '/' && Object.hasOwn(companions, name))
   for (const directory of directories) {
     for (const name of readdirSync(directory))
-      if (libraries.test(name) && !found.has(name)) found.set(name, join(directory, name))
+      if (taken(name) && !found.has(name)) found.set(name, join(directory, name))
   }
   for (const kind of ['libzpool', 'libnvpair']) {
     if (![...found.keys()].some((name) => name.startsWith(`${kind}.`)))

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * Makes a bare clone ready to run: system packages, npm packages, the addon, the compiled TypeScript and, with
- * `--lab PROFILE` (repeatable), the lab kernels. Every step is skipped when its result is there and current.
+ * Makes a bare clone ready to run: system packages, npm packages, the addon, the compiled TypeScript, with `--embedded` the
+ * embedded engine and with `--lab PROFILE` (repeatable) the lab kernels. Every step is skipped when its result is there and
+ * current.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
@@ -19,6 +20,9 @@ installSystemPackages()
 installNpmPackages()
 run('The native addon', process.execPath, ['scripts/build-native.mjs'])
 run('TypeScript', process.execPath, ['node_modules/typescript/bin/tsc'])
+if (args.includes('--embedded')) {
+  run('The embedded engine', process.execPath, ['scripts/build-embedded.mjs', '--require'])
+}
 if (profiles.length > 0) run('The lab kernels', process.execPath, ['build/test/lab/build/main.js', ...profiles])
 
 function installSystemPackages() {
@@ -27,7 +31,8 @@ function installSystemPackages() {
     'g++',
     'make',
     'python3',
-    ...lists.embedded,
+    // Elsewhere the embedded engine brings its own copies.
+    ...(process.getuid() === 0 ? lists.embedded : []),
     ...(profiles.length > 0 ? [...lists.lab, ...lists.run] : []),
   ]
   const missing = [...new Set(wanted)].filter((name) => !isInstalled(name))

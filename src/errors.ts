@@ -72,8 +72,19 @@ export class NotSupportedError extends FlockerError {
 /** ZFS refused an operation. `code` names the reason (`NOT_FOUND`, `EXISTS`, `BUSY`, `NO_SPACE`, ...); see src/lzc/errors.ts. */
 export class ZfsError extends FlockerError {}
 
-/** A send stream is not what it should be: `STREAM_INVALID`, `STREAM_TRUNCATED`, `STREAM_CORRUPT`, `STREAM_UNEXPECTED`. */
-export class StreamError extends FlockerError {}
+/**
+ * A send stream or a resume token is not what it should be: `STREAM_INVALID`, `STREAM_TRUNCATED`, `STREAM_CORRUPT`,
+ * `STREAM_UNEXPECTED`, `TOKEN_INVALID`.
+ */
+export class StreamError extends FlockerError {
+  /** Where in the stream it was found, in bytes from the stream's start, by who has read it from there. */
+  declare readonly offset?: bigint
+
+  constructor(code: string, message: string, details: ErrorDetails & { offset?: bigint | undefined } = {}) {
+    super(code, message, details)
+    if (details.offset !== undefined) Object.defineProperty(this, 'offset', { value: details.offset, enumerable: true })
+  }
+}
 
 /**
  * The way between two hosts failed: `PEER_UNREACHABLE` (no connection could be made), `PEER_LOST` (an established one went
@@ -90,14 +101,32 @@ export class NotAuthorizedError extends FlockerError {
   }
 }
 
-/** Replication can't go on as asked: `RECEIVER_BUSY`, `GUID_MISMATCH`, `REPLICA_MODIFIED`. */
+/** Replication can't go on as asked: `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`, `PARTIAL_STALE`, `PARTIAL_CHANGED`,
+ * `REPLICA_CHANGED`. */
 export class ReplicationError extends FlockerError {}
 
 /** Both sides have data and nothing in common to send from. Code `DIVERGED`. Nothing was touched. */
 export class DivergedError extends FlockerError {
-  constructor(message: string, details?: ErrorDetails) {
+  /** The newest snapshot that both sides have, where there is one and it is known here. */
+  readonly common: NamedPoint | undefined
+  /** The destination's snapshots that a rollback to `common` would destroy, newest first. */
+  readonly losing: readonly NamedPoint[]
+
+  constructor(
+    message: string,
+    details?: ErrorDetails,
+    histories: { common?: NamedPoint | undefined; losing?: readonly NamedPoint[] } = {},
+  ) {
     super('DIVERGED', message, details)
+    this.common = histories.common
+    this.losing = histories.losing ?? []
   }
+}
+
+/** A snapshot by the part of its name after the `@`, and its GUID. */
+export interface NamedPoint {
+  readonly name: string
+  readonly guid: bigint
 }
 
 /** A deadline passed. Code `TIMEOUT`. */

@@ -1,7 +1,7 @@
 import { type Logger, pino } from 'pino'
-import { ArgumentError } from './errors.js'
+import { ArgumentError, type NamedPoint } from './errors.js'
 import { chooseEngine, closePool, defaultEngine, openPool, version } from './lzc/index.js'
-import { Claims, Peer, Receiver } from './replication/index.js'
+import { Claims, LocalDestination, type LocalHost, Peer, serve } from './replication/index.js'
 import {
   type Credentials,
   checkRules,
@@ -93,6 +93,25 @@ export class Host implements AsyncDisposable {
   }
 
   /**
+   * Gives a diverged replica on this host another name, so that its own is free for a pull.
+   * @returns its full name
+   * @throws ZfsError `NOT_FOUND`, `BUSY`
+   */
+  async preserveReplica(volume: string): Promise<string> {
+    return new LocalDestination(this.#self()).preserve(volume)
+  }
+
+  /**
+   * Rolls a replica on this host back: destroys the snapshots that are newer than `to`, and what was written since.
+   * @param losing all newer snapshots; where there are others by now, nothing is done
+   * @throws ReplicationError `REPLICA_CHANGED`; ZfsError `NOT_FOUND`, `BUSY`, `HAS_DEPENDENTS`
+   */
+  async rollbackReplica(volume: string, to: NamedPoint, losing: readonly NamedPoint[]): Promise<void> {
+    const guids = losing.map(({ guid }) => guid)
+    await new LocalDestination(this.#self()).rollback(volume, to.guid, guids)
+  }
+
+  /**
    * Connects to a peer's agent over mutual TLS.
    *
    * @param address `HOST` or `HOST:PORT`, `[IPV6]:PORT`; the default port is 4523
@@ -102,7 +121,7 @@ export class Host implements AsyncDisposable {
     const { host, port } = parseAddress(address)
     const { credentials, logger } = this
     const connection = await connect({ host, port, credentials, hello: this.#hello(), logger, ...options })
-    const peer = new Peer(connection, this.#claims, logger)
+    const peer = new Peer(connection, this.#self())
     this.#peers.add(peer)
     void connection.closed.then(() => this.#peers.delete(peer))
     return peer
@@ -114,15 +133,14 @@ export class Host implements AsyncDisposable {
    * @throws ArgumentError `INVALID_ARGUMENT` for a rule that could never match
    */
   async listen(options: ListenOptions): Promise<Server> {
-    const { credentials, logger, root } = this
+    const { credentials, logger } = this
     checkRules(options.authorize)
-    const receiver = new Receiver({ root, rules: options.authorize, claims: this.#claims, logger })
     const server = await listen({
       port: options.port ?? defaultPort,
       ...(options.address === undefined ? {} : { host: options.address }),
       credentials,
       hello: this.#hello(),
-      handlers: receiver.handlers(),
+      handlers: serve({ ...this.#self(), rules: options.authorize }),
       logger,
     })
     this.#servers.add(server)
@@ -146,6 +164,11 @@ export class Host implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  #self(): LocalHost {
+    const { identity, root, logger } = this
+    return { identity, root, logger, claims: this.#claims }
   }
 
   #hello(): { zfs: string } {

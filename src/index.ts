@@ -5,6 +5,7 @@ export {
   DivergedError,
   type ErrorDetails,
   FlockerError,
+  type NamedPoint,
   NotAuthorizedError,
   NotSupportedError,
   ReplicationError,
@@ -17,11 +18,20 @@ export { type ConnectOptions, defaultPort, Host, type HostOptions, type ListenOp
 export {
   Peer,
   type Progress,
-  type PushOptions,
-  type PushResult,
   type PushSource,
+  pullVolume,
   pushVolume,
+  type ReplicationOptions,
+  type ReplicationResult,
+  type ResumedStream,
 } from './replication/index.js'
+export {
+  decodeResumeToken,
+  inspectStream,
+  type ResumeToken,
+  type StreamSummary,
+  verifyStream,
+} from './stream/index.js'
 export {
   type Credentials,
   createCa,

@@ -25,10 +25,10 @@ const rulesFile = z.array(
 /** `flocker-zfs agent`: serves peers until SIGINT or SIGTERM, logging JSON lines to standard output. */
 export function agentCommand(): Command {
   return withHostFlags(new Command('agent'))
-    .description('Serve other hosts: receive the volumes they push')
+    .description('Serve other hosts: receive the volumes they push, send those they pull')
     .requiredOption(
       '--authorize <file>',
-      'JSON: [{ "peer": NAME, "verbs": ["inspect", "receive"], "datasets": ["POOL/flocker/**"] }]',
+      'JSON: [{ "peer": NAME, "verbs": ["inspect", "receive", "send"], "datasets": ["POOL/flocker/**"] }]',
     )
     .option('--port <number>', 'port to listen on', parsePort, defaultPort)
     .option('--address <address>', 'address to listen on (default: all)')

@@ -3,7 +3,8 @@ import { Command } from 'commander'
 import { FlockerError } from '../errors.js'
 import { agentCommand } from './agent.js'
 import { certsCommand } from './certs.js'
-import { pushCommand } from './push.js'
+import { inspectCommand } from './inspect.js'
+import { pullCommand, pushCommand } from './replicate.js'
 
 /** Exit status: 0 done, 1 failed, 2 misused. */
 async function main(): Promise<void> {
@@ -12,6 +13,8 @@ async function main(): Promise<void> {
     .addCommand(certsCommand())
     .addCommand(agentCommand())
     .addCommand(pushCommand())
+    .addCommand(pullCommand())
+    .addCommand(inspectCommand())
   program.exitOverride()
   for (const command of program.commands) overrideExit(command)
   try {

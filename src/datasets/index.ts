@@ -9,5 +9,6 @@ export {
   listSnapshots,
 } from './list.js'
 export { mount, unmount } from './mount.js'
+export { discardPartialReceive, readResumeToken } from './partial-receive.js'
 export { getProperties, inheritProperty, setProperties } from './properties.js'
 export type { DatasetType, PropertySource, PropertyValue } from './property-reading.js'

@@ -64,6 +64,24 @@ const maxPayload = 1024 * 1024
  *   send -R`, `-p` or `-I`), which only the zfs command can take apart
  */
 export function parseBeginRecord(record: Uint8Array): BeginRecord {
+  const { begin, compound } = readBeginRecord(record)
+  if (!compound) return begin
+  throw new StreamError(
+    'STREAM_INVALID',
+    'This is a compound stream (zfs send -R, -p or -I), which the kernel does not take',
+    {
+      next: 'Send one snapshot at a time, or give the stream to zfs receive.',
+    },
+  )
+}
+
+/**
+ * Parses and checks a BEGIN record, also one that begins a compound stream.
+ *
+ * @param record the record's 312 bytes
+ * @throws StreamError `STREAM_TRUNCATED` for fewer bytes, `STREAM_INVALID`
+ */
+export function readBeginRecord(record: Uint8Array): { begin: BeginRecord; compound: boolean } {
   if (record.length < beginRecordBytes) {
     throw new StreamError(
       'STREAM_TRUNCATED',
@@ -72,9 +90,9 @@ export function parseBeginRecord(record: Uint8Array): BeginRecord {
   }
   const view = new DataView(record.buffer, record.byteOffset, beginRecordBytes)
   const little = byteOrder(view)
-  checkHeader(view, little)
+  const compound = checkHeader(view, little)
   const versionInfo = view.getBigUint64(16, little)
-  return {
+  const begin: BeginRecord = {
     byteswapped: !little,
     type: objectSetType(view.getUint32(32, little)),
     features: bitNames((versionInfo >> 2n) & ((1n << 56n) - 1n), (bit) => featureNames.get(bit) ?? `bit_${bit}`),
@@ -85,6 +103,7 @@ export function parseBeginRecord(record: Uint8Array): BeginRecord {
     toname: toName(record),
     payloadlen: view.getUint32(4, little),
   }
+  return { begin, compound }
 }
 
 /** Whether the stream is little-endian, told by its magic number. */
@@ -94,24 +113,18 @@ function byteOrder(view: DataView): boolean {
   throw new StreamError('STREAM_INVALID', 'This is not a ZFS send stream: its first record has no magic number')
 }
 
-function checkHeader(view: DataView, little: boolean): void {
+/** Whether the header is a compound stream's, whose payload lists every snapshot and is zfs receive's to read. */
+function checkHeader(view: DataView, little: boolean): boolean {
   const type = view.getUint32(0, little)
   if (type !== typeBegin)
     throw new StreamError('STREAM_INVALID', `A send stream does not begin with a record of type ${type}`)
   const header = Number(view.getBigUint64(16, little) & 3n)
-  if (header === headerCompound) {
-    throw new StreamError(
-      'STREAM_INVALID',
-      'This is a compound stream (zfs send -R, -p or -I), which the kernel does not take',
-      {
-        next: 'Send one snapshot at a time, or give the stream to zfs receive.',
-      },
-    )
-  }
+  if (header === headerCompound) return true
   if (header !== headerSubstream) throw new StreamError('STREAM_INVALID', `The stream's header type is ${header}`)
   const payload = view.getUint32(4, little)
   if (payload > maxPayload)
     throw new StreamError('STREAM_INVALID', `The BEGIN record announces ${payload} bytes of properties`)
+  return false
 }
 
 function objectSetType(type: number): BeginRecord['type'] {

@@ -62,12 +62,13 @@ async function bookmarkExists(name: string): Promise<boolean> {
 }
 
 /**
- * Destroys one filesystem, volume or snapshot. Does not unmount, and does not descend. lzc_destroy.
+ * Destroys one filesystem, volume or snapshot, or with the name `pool/dataset/%recv` what an interrupted receive has left of that
+ * dataset. Does not unmount, and does not descend. lzc_destroy.
  * @throws ZfsError `NOT_FOUND`, `BUSY`, `HAS_DEPENDENTS`, `PERMISSION_DENIED`
  */
 export async function destroy(dataset: string): Promise<void> {
   if (dataset.includes('@')) checkSnapshot(dataset)
-  else checkDataset(dataset)
+  else checkDataset(dataset.replace(/\/%recv$/, ''))
   const { errno } = await openAddon().destroy(dataset)
   if (errno !== 0) throw zfsError('be destroyed', errno, dataset)
 }

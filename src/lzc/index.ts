@@ -2,7 +2,7 @@
  * libzfs_core, typed: one function for each of its own. Blocking calls have threads of their own, never libuv's pool. Errors have
  * a `code`; see src/errors.ts and each function. All names are full names (`pool/dataset@snapshot`).
  */
-export { type BeginRecord, beginRecordBytes, parseBeginRecord } from './begin-record.js'
+export { type BeginRecord, beginRecordBytes, parseBeginRecord, readBeginRecord } from './begin-record.js'
 export {
   type BookmarkProperty,
   bookmark,

@@ -17,8 +17,11 @@ export function divergedError(dataset: string, peer: string, divergence: Diverge
     {
       dataset,
       peer,
-      next: `To start again, rename or destroy ${dataset} on ${peer}, or roll it back to the common point; see docs/divergence.md`,
+      next:
+        `To keep ${peer}'s copy under another name and start again: onDivergence: 'preserve' (on the command line ` +
+        '--preserve). To give it up, or to go the other way: docs/divergence.md',
     },
+    { common, losing: onlyOnDestination },
   )
 }
 

@@ -13,9 +13,11 @@ export interface LocalInventory extends Inventory {
 export async function readInventory(dataset: string): Promise<LocalInventory | undefined> {
   if (!(await exists(dataset))) return undefined
   const snapshots: MarkedSnapshot[] = []
-  for await (const { name, guid, createtxg, properties } of listSnapshots(dataset, { properties: [pendingProperty] })) {
-    const pendingFor = properties[pendingProperty]?.value
-    snapshots.push({ name: shortName(name), guid, createtxg, pendingFor: pendingFor?.toString() })
+  const wanted = { properties: [pendingProperty, 'userrefs'] }
+  for await (const { name, guid, createtxg, properties } of listSnapshots(dataset, wanted)) {
+    const pendingFor = properties[pendingProperty]?.value.toString()
+    const userrefs = BigInt(properties.userrefs?.value ?? 0n)
+    snapshots.push({ name: shortName(name), guid, createtxg, pendingFor, userrefs })
   }
   return { dataset, snapshots, bookmarks: await readBookmarks(dataset) }
 }

@@ -3,42 +3,144 @@ import { defineMethod, uint64 } from '../transport/index.js'
 
 /** What two hosts say to each other about a volume. Everything is bounded before it is believed. */
 
-/** More snapshots than this are not listed: the newest decide a push, and a message stays well below its bound. */
-export const maxListedSnapshots = 4000
+/** More points than this are not listed at once: a message stays well below its bound. */
+export const maxListedPoints = 4000
 
 const volume = z.string().min(1).max(200)
 const pointName = z.string().min(1).max(200)
+const transfer = z.uuid()
+const resumeToken = z
+  .string()
+  .min(1)
+  .max(64 * 1024)
+const datasetName = z.string().max(255)
 const point = z.object({ name: pointName, guid: uint64, createtxg: uint64 })
+const ticket = z.string().max(128)
+/** A stream's BEGIN record as it stands in the stream: 312 bytes (sys/zfs_ioctl.h, dmu_replay_record_t). */
+const begin = z.base64().length(416)
+const nothing = z.object({})
+
+// Where the other host is the receiving side.
 
 export const inspectVolume = defineMethod('volume.inspect', {
   params: z.object({ volume }),
   result: z.object({
     /** Full name there. */
-    dataset: z.string().max(255),
+    dataset: datasetName,
     exists: z.boolean(),
     /** The newest ones, newest first. */
-    snapshots: z.array(point).max(maxListedSnapshots),
+    snapshots: z.array(point).max(maxListedPoints),
     /** Whether that is all of them. */
     complete: z.boolean(),
+    /** The resume token of what an interrupted receive has left. */
+    token: resumeToken.optional(),
   }),
+})
+
+/** Destroys what an interrupted receive has left, if it is still what this token stands for. */
+export const discardPartial = defineMethod('volume.discardPartial', {
+  params: z.object({ volume, token: resumeToken }),
+  result: nothing,
 })
 
 /**
  * Receives one stream. The event says that the stream is welcome and gives the ticket for the data connection; the result comes
- * when the snapshot is there, with its GUID as read back from the pool. Cancelling the request abandons the receive.
+ * when the snapshot is there, with its GUID as read back from the pool. Cancelling the request ends the receive; what has
+ * arrived is kept, and can be gone on from or discarded.
  */
 export const receiveVolume = defineMethod('volume.receive', {
   params: z.object({
-    transfer: z.uuid(),
+    transfer,
     volume,
     snapshot: pointName,
-    /** The stream's BEGIN record as it stands in the stream: 312 bytes (sys/zfs_ioctl.h, dmu_replay_record_t). */
-    begin: z.base64().length(416),
-    /** Estimated size of the stream in bytes. */
-    estimate: uint64,
-    /** Whether to refuse when the estimate exceeds the space available. */
-    checkSpace: z.boolean(),
+    begin,
+    /** Bytes still to come, by estimate, for which there must be room; 0 for no such check. */
+    least: uint64,
   }),
-  event: z.object({ ticket: z.string().max(128) }),
+  event: z.object({ ticket }),
   result: z.object({ guid: uint64, bytes: uint64 }),
+})
+
+/** Gives the replica another name, which frees its own. */
+export const preserveVolume = defineMethod('volume.preserve', {
+  params: z.object({ volume }),
+  result: z.object({ dataset: datasetName }),
+})
+
+/** Rolls the replica back to a snapshot, if exactly these are newer. */
+export const rollbackVolume = defineMethod('volume.rollback', {
+  params: z.object({ volume, to: uint64, losing: z.array(uint64).max(maxListedPoints) }),
+  result: nothing,
+})
+
+// Where the other host is the sending side. Points are named by GUID: nothing is sent for a name.
+
+/** Settles what earlier replications to the asking host have left, and lists what there is. */
+export const offerVolume = defineMethod('volume.offer', {
+  params: z.object({
+    volume,
+    /** The GUIDs of the asking host's snapshots, and whether these are all. */
+    has: z.array(uint64).max(maxListedPoints),
+    complete: z.boolean(),
+    /** The GUID of the snapshot that it has a part of. */
+    partial: uint64.optional(),
+    /** List the snapshots with a greater createtxg than this. */
+    after: uint64,
+  }),
+  result: z.object({
+    dataset: datasetName,
+    /** Whether its streams are raw. */
+    raw: z.boolean(),
+    /** Oldest first. */
+    snapshots: z
+      .array(point.extend({ userrefs: uint64, pendingFor: z.string().max(1024).optional() }))
+      .max(maxListedPoints),
+    /** Whether there are more, after the last of these. */
+    more: z.boolean(),
+    /** The newest ones. */
+    bookmarks: z.array(point).max(maxListedPoints),
+  }),
+})
+
+/** Takes a snapshot for the asking host. */
+export const snapshotVolume = defineMethod('volume.snapshot', { params: z.object({ volume }), result: point })
+
+/**
+ * Sends one stream. The event gives its BEGIN record, its estimated size and the ticket for the data connection, from which the
+ * asking host receives.
+ */
+export const sendVolume = defineMethod('volume.send', {
+  params: z.object({
+    transfer,
+    volume,
+    guid: uint64,
+    base: uint64.optional(),
+    resume: z
+      .object({
+        object: uint64,
+        offset: uint64,
+        bytes: uint64,
+        flags: z.object({
+          largeBlocks: z.boolean(),
+          embedded: z.boolean(),
+          compressed: z.boolean(),
+          raw: z.boolean(),
+        }),
+      })
+      .optional(),
+  }),
+  event: z.object({ ticket, begin, total: uint64 }),
+  result: z.object({ bytes: uint64 }),
+})
+
+/** The asking host has this snapshot. */
+export const confirmVolume = defineMethod('volume.confirm', {
+  params: z.object({ volume, guid: uint64 }),
+  result: nothing,
+})
+
+/** The asking host has nothing of this snapshot, which was taken for it. */
+export const withdrawVolume = defineMethod('volume.withdraw', {
+  params: z.object({ volume, guid: uint64 }),
+  result: nothing,
 })

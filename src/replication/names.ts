@@ -13,8 +13,12 @@ const prefix = 'flocker'
 
 /** A new snapshot's name: sorts by time, readable, and unique also when two are made in one millisecond. */
 export function snapshotName(now: Date): string {
-  const stamp = now.toISOString().replaceAll(/[-:]/g, '')
-  return `${prefix}-${stamp}-${randomBytes(2).toString('hex')}`
+  return `${prefix}-${timeStamp(now)}-${randomBytes(2).toString('hex')}`
+}
+
+/** A moment as names have it: sorts by time. */
+export function timeStamp(now: Date): string {
+  return now.toISOString().replaceAll(/[-:]/g, '')
 }
 
 /** The bookmark that remembers the last point a peer has confirmed: `flocker:PEER:GUID`. */
@@ -27,10 +31,22 @@ export function isCursorOf(peer: string, name: string): boolean {
   return name.startsWith(`${prefix}:${peer}:`) && /^[0-9a-f]{16}$/.test(name.slice(prefix.length + peer.length + 2))
 }
 
-/** The tag of the holds that keep a step's snapshots while it runs. */
+/** The tag of the temporary holds that keep a stream's snapshots while it runs. */
 export function holdTag(transfer: string): string {
   return `${prefix}:${transfer}`
 }
+
+/** The tag of the hold on a snapshot that is on its way to a peer, until that has confirmed it. */
+export function sendingTag(peer: string): string {
+  return `${prefix}:to:${peer}`
+}
+
+/** The tag of the hold on the last snapshot received from a peer: the base of the next one. */
+export function receivedTag(peer: string): string {
+  return `${prefix}:from:${peer}`
+}
+
+export const isReceivedTag = (tag: string): boolean => tag.startsWith(receivedTag(''))
 
 /** One component of a dataset's name (zfsprops(7)): no delimiter, and no `%`, which ZFS keeps for itself. */
 const component = /^[A-Za-z0-9][A-Za-z0-9_.:-]*$/

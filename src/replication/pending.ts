@@ -1,7 +1,7 @@
-import type { SnapshotPoint } from './inventory.js'
+import type { HeldSnapshot } from './keep.js'
 
 /** A snapshot of the source, and the peer (if any) that an earlier push made it for and got no confirmation from. */
-export interface MarkedSnapshot extends SnapshotPoint {
+export interface MarkedSnapshot extends HeldSnapshot {
   pendingFor: string | undefined
 }
 
@@ -16,16 +16,18 @@ export interface PendingVerdicts {
  * Judges what an interrupted push to this peer has left on the source.
  *
  * @param complete whether `onPeer` is all that the peer has; what is not known to be absent there is left alone
+ * @param partial the snapshot that the peer has a part of, which it takes to go on
  */
 export function judgePending(
   snapshots: readonly MarkedSnapshot[],
   peer: string,
   onPeer: ReadonlySet<bigint>,
   complete: boolean,
+  partial?: bigint,
 ): PendingVerdicts {
   const pending = snapshots.filter(({ pendingFor }) => pendingFor === peer)
   return {
     delivered: pending.filter(({ guid }) => onPeer.has(guid)),
-    strays: complete ? pending.filter(({ guid }) => !onPeer.has(guid)) : [],
+    strays: complete ? pending.filter(({ guid }) => !onPeer.has(guid) && guid !== partial) : [],
   }
 }

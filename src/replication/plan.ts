@@ -58,8 +58,8 @@ export function planPush(source: Inventory, destination: Inventory | undefined, 
   return { kind: 'superseded', by: common }
 }
 
-/** A snapshot is preferred to a bookmark of the same GUID: it can be held while the stream runs. */
-function basesByGuid(source: Inventory): Map<bigint, IncrementalBase> {
+/** What a stream can start from. A snapshot is preferred to a bookmark of the same GUID: it can be held while the stream runs. */
+export function basesByGuid(source: Inventory): Map<bigint, IncrementalBase> {
   const bases = new Map<bigint, IncrementalBase>()
   for (const point of source.bookmarks) {
     bases.set(point.guid, { ...point, kind: 'bookmark', name: `${source.dataset}#${point.name}` })

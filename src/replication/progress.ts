@@ -1,6 +1,8 @@
 /** Where a transfer stands. */
 export interface Progress {
-  /** Stream bytes handed to the peer so far. */
+  /** The snapshot that is on its way: the part of its name after the `@`. */
+  snapshot: string
+  /** Bytes of its stream handed to the other side so far; what an interrupted one has brought there counts too. */
   bytes: bigint
   /** The stream's estimated size in bytes; it can be a little off (zfs-send(8), -nv). */
   total: bigint
@@ -21,15 +23,18 @@ export class ProgressMeter {
   #mark: { time: number; bytes: bigint }
   #reported = Number.NEGATIVE_INFINITY
 
+  /** @param already bytes that were there before this transfer, and say nothing of its rate */
   constructor(
+    private readonly snapshot: string,
     private readonly total: bigint,
+    private readonly already: bigint,
     private readonly started: number,
     private readonly intervalMilliseconds = 200,
   ) {
     this.#mark = { time: started, bytes: 0n }
   }
 
-  /** Takes a new count; returns a report when one is due. */
+  /** Takes a new count of this transfer's bytes; returns a report when one is due. */
   update(bytes: bigint, now: number): Progress | undefined {
     this.#bytes = bytes
     if (now - this.#reported < this.intervalMilliseconds) return undefined
@@ -40,9 +45,11 @@ export class ProgressMeter {
   report(now: number): Progress {
     this.#measure(now)
     const bytesPerSecond = this.#rate ?? 0
-    const left = this.total > this.#bytes ? Number(this.total - this.#bytes) : 0
+    const bytes = this.already + this.#bytes
+    const left = this.total > bytes ? Number(this.total - bytes) : 0
     return {
-      bytes: this.#bytes,
+      snapshot: this.snapshot,
+      bytes,
       total: this.total,
       bytesPerSecond,
       secondsLeft: bytesPerSecond > 0 && now - this.started >= settlingMilliseconds ? left / bytesPerSecond : undefined,

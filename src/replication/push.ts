@@ -1,17 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { getProperties } from '../datasets/index.js'
-import { ArgumentError, FlockerError, ReplicationError, throwIfAborted, ZfsError } from '../errors.js'
-import { snapshot as takeSnapshot } from '../lzc/index.js'
-import { deliver } from './deliver.js'
-import { divergedError } from './divergence.js'
-import type { SnapshotPoint } from './inventory.js'
-import { type LocalInventory, readInventory } from './local.js'
-import { inspectVolume } from './messages.js'
-import { checkSnapshotName, pendingProperty, snapshotName } from './names.js'
+import { ReplicationError, throwIfAborted } from '../errors.js'
+import { LocalSource } from './local-source.js'
+import { checkSnapshotName } from './names.js'
 import type { Peer } from './peer.js'
-import { type Plan, planPush } from './plan.js'
-import type { Progress } from './progress.js'
-import { settleEarlier } from './settle.js'
+import { RemoteDestination } from './remote-destination.js'
+import { type Replication, type ReplicationOptions, type ReplicationResult, replicateVolume } from './replication.js'
 
 /** What is pushed: a dataset of this host and the name under which every host of the cluster knows it. */
 export interface PushSource {
@@ -21,141 +14,61 @@ export interface PushSource {
   readonly dataset: string
 }
 
-export interface PushOptions {
-  /** Push this snapshot (the part of its name after the `@`) instead of taking one now. */
-  snapshot?: string
-  /** Ends the push; it rejects with code `ABORTED`, or `TIMEOUT` for `AbortSignal.timeout()`. */
-  signal?: AbortSignal
-  /** Called at most five times a second, and once at the end. */
-  onProgress?: (progress: Progress) => void
-  /** Give up when no byte has moved for so long; in milliseconds. Default: five minutes. */
-  stallMilliseconds?: number
-  /**
-   * Refuse at once with `NO_SPACE` when the stream's estimated size exceeds what is available there. Default: true. Set it to
-   * false for data that the destination will compress much better than the source has.
-   */
-  checkSpace?: boolean
-}
-
-export interface PushResult {
-  /** `current`: the peer had the snapshot already and nothing was sent. */
-  kind: 'full' | 'incremental' | 'current'
-  /** Full name of the snapshot on this host. */
-  snapshot: string
-  /** Its GUID, as the peer has confirmed it from its own pool. */
-  guid: bigint
-  /** The snapshot or bookmark that an incremental stream started from. */
-  base: string | undefined
-  /** Stream bytes sent. */
-  bytes: bigint
-  milliseconds: number
-}
-
 /**
  * Brings a volume's present state to a peer: takes a snapshot, finds the newest point that both have by GUID, sends what is
  * missing, and resolves when the peer has confirmed the snapshot's GUID from its own pool. The replica there is read-only and
- * unmounted. Whatever ends a push early, the peer keeps the replica it had, and nothing stays behind on either side.
+ * unmounted. Whatever ends a push early, the peer keeps the replica it had. What has arrived of the new one is kept beside it,
+ * and the next push sends the rest of it first; an abort (see `onAbort`) and a full pool take it away.
  *
  * @throws DivergedError `DIVERGED`: the peer has data and no usable point in common; nothing was touched
  * @throws ZfsError such as `NO_SPACE`, on either side (`peer` says which)
  * @throws TransportError `PEER_LOST` and others
  * @throws NotAuthorizedError `NOT_AUTHORIZED`: the peer does not let this host push that volume
  * @throws NotSupportedError `NOT_SUPPORTED`: the peer's OpenZFS can't receive this stream
- * @throws ReplicationError `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`
+ * @throws ReplicationError `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`; `PARTIAL_STALE`: what an interrupted push
+ *   has left there can't be gone on with
  * @throws AbortError `ABORTED`, TimeoutError `TIMEOUT`
  */
-export async function pushVolume(source: PushSource, peer: Peer, options: PushOptions = {}): Promise<PushResult> {
-  const started = performance.now()
-  const what = `push of ${source.dataset} to ${peer.identity}`
+export async function pushVolume(
+  volume: PushSource,
+  peer: Peer,
+  options: ReplicationOptions = {},
+): Promise<ReplicationResult> {
+  return exclusively(peer, `push of ${volume.dataset} to ${peer.identity}`, volume.dataset, options, (common) => ({
+    ...common,
+    source: new LocalSource(peer.host.identity, peer.identity, () => volume.dataset, common.logger),
+    destination: new RemoteDestination(peer),
+    volume: volume.name,
+  }))
+}
+
+type Common = Pick<Replication, 'what' | 'transfer' | 'self' | 'options' | 'logger'>
+
+/** Runs one replication of a dataset with a peer; a second one at the same time is refused. */
+export async function exclusively(
+  peer: Peer,
+  what: string,
+  dataset: string,
+  options: ReplicationOptions,
+  make: (common: Common) => Replication,
+): Promise<ReplicationResult> {
   if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
   throwIfAborted(options.signal, what)
-  const release = peer.claims.take(`send ${source.dataset} ${peer.identity}`)
-  if (release === undefined) throw busy(what, source)
+  const release = peer.host.claims.take(what)
+  if (release === undefined) {
+    throw new ReplicationError('SENDER_BUSY', `Another ${what} is under way in this process`, {
+      dataset,
+      next: 'Wait for it to end; those with different peers may run side by side.',
+    })
+  }
   const transfer = randomUUID()
-  const logger = peer.logger.child({ transferId: transfer, dataset: source.dataset, peer: peer.identity })
+  const logger = peer.host.logger.child({ transferId: transfer, dataset, peer: peer.identity })
   try {
-    const { plan, target } = await prepare(source, peer, options)
-    const result = { snapshot: `${source.dataset}@${target.name}`, guid: target.guid }
-    if (plan.kind === 'current') {
-      return { kind: 'current', ...result, base: undefined, bytes: 0n, milliseconds: performance.now() - started }
-    }
-    const base = plan.kind === 'incremental' ? plan.base : undefined
-    logger.info(
-      { kind: plan.kind, snapshot: result.snapshot, guid: String(target.guid), base: base?.name },
-      'push begins',
-    )
-    const bytes = await deliver({ what, transfer, source, peer, target, base, options, logger })
-    const milliseconds = performance.now() - started
-    logger.info({ bytes: String(bytes), milliseconds }, 'push confirmed')
-    return { kind: plan.kind, ...result, base: base?.name, bytes, milliseconds }
+    return await replicateVolume(make({ what, transfer, self: peer.host.identity, options, logger }))
   } catch (error) {
-    logger.warn({ err: error }, 'push failed')
+    logger.warn({ err: error }, `${what} failed`)
     throw error
   } finally {
     release()
   }
-}
-
-/** A snapshot to deliver, and whether this push made it (then it must not outlive a failure). */
-export interface Target extends SnapshotPoint {
-  ours: boolean
-}
-
-interface Prepared {
-  plan: Exclude<Plan, { kind: 'diverged' | 'superseded' }>
-  target: Target
-}
-
-async function prepare(source: PushSource, peer: Peer, options: PushOptions): Promise<Prepared> {
-  const request = options.signal === undefined ? {} : { signal: options.signal }
-  const remote = await peer.connection.request(inspectVolume, { volume: source.name }, request)
-  const local = await readInventory(source.dataset)
-  if (local === undefined)
-    throw new ZfsError('NOT_FOUND', `${source.dataset} does not exist`, { dataset: source.dataset })
-  await settleEarlier(local, peer.identity, new Set(remote.snapshots.map(({ guid }) => guid)), remote.complete)
-
-  const chosen = options.snapshot === undefined ? undefined : chooseTarget(local, options.snapshot)
-  const destination = remote.exists
-    ? { dataset: remote.dataset, snapshots: remote.snapshots, bookmarks: [] }
-    : undefined
-  const plan = planPush(local, destination, chosen)
-  if (plan.kind === 'diverged') throw divergedError(remote.dataset, peer.identity, plan.divergence)
-  if (plan.kind === 'superseded') {
-    throw new ReplicationError(
-      'SUPERSEDED',
-      `${remote.dataset} on ${peer.identity} already has the newer @${plan.by.name}`,
-      {
-        dataset: source.dataset,
-        peer: peer.identity,
-      },
-    )
-  }
-  throwIfAborted(options.signal, `push of ${source.dataset} to ${peer.identity}`)
-  return { plan, target: chosen ?? (await takeTarget(source, peer.identity)) }
-}
-
-function chooseTarget(local: LocalInventory, name: string): Target {
-  const point = local.snapshots.find((snapshot) => snapshot.name === name)
-  if (point === undefined) {
-    throw new ArgumentError(`${local.dataset} has no snapshot @${name}`, { dataset: local.dataset })
-  }
-  return { ...point, ours: false }
-}
-
-async function takeTarget(source: PushSource, peer: string): Promise<Target> {
-  const name = snapshotName(new Date())
-  const fullName = `${source.dataset}@${name}`
-  await takeSnapshot(fullName, { [pendingProperty]: peer })
-  const { guid, createtxg } = await getProperties(fullName)
-  if (typeof guid?.value !== 'bigint' || typeof createtxg?.value !== 'bigint') {
-    throw new FlockerError('INTERNAL', `${fullName} has no GUID or createtxg`, { dataset: fullName })
-  }
-  return { name, guid: guid.value, createtxg: createtxg.value, ours: true }
-}
-
-function busy(what: string, source: PushSource): ReplicationError {
-  return new ReplicationError('SENDER_BUSY', `Another ${what} is under way in this process`, {
-    dataset: source.dataset,
-    next: 'Wait for it to end; pushes of one volume to different peers may run side by side.',
-  })
 }

@@ -1,8 +1,10 @@
 import { inheritProperty } from '../datasets/index.js'
-import { bookmark, destroyBookmarks, destroySnapshots, getHolds } from '../lzc/index.js'
+import { bookmark, destroyBookmarks, destroySnapshots, getHolds, release } from '../lzc/index.js'
+import { keep, keepOnly } from './keep.js'
 import { type LocalInventory, readBookmarks } from './local.js'
-import { cursorName, isCursorOf, pendingProperty } from './names.js'
+import { cursorName, isCursorOf, pendingProperty, sendingTag } from './names.js'
 import { judgePending } from './pending.js'
+import type { OnDestination } from './sides.js'
 
 interface Point {
   name: string
@@ -11,15 +13,16 @@ interface Point {
 
 /**
  * Puts in order what an interrupted push to this peer has left: a snapshot that did arrive becomes confirmed, one that did not
- * is removed (its push made it, and it carries that push's mark). `local` is brought up to date.
+ * is removed (its push made it, and it carries that push's mark), unless the peer has a part of it. `local` is brought up to date.
  */
 export async function settleEarlier(
   local: LocalInventory,
   peer: string,
-  onPeer: ReadonlySet<bigint>,
-  complete: boolean,
+  { guids, complete, partial }: OnDestination,
 ): Promise<void> {
-  const { delivered, strays } = judgePending(local.snapshots, peer, onPeer, complete)
+  const { delivered, strays } = judgePending(local.snapshots, peer, guids, complete, partial)
+  // What is not on its way any more is not kept for that.
+  await keepOnly(local.dataset, local.snapshots, sendingTag(peer), partial)
   for (const point of delivered) {
     await rememberPoint(local.dataset, peer, point)
     await inheritProperty(`${local.dataset}@${point.name}`, pendingProperty)
@@ -42,9 +45,29 @@ export async function rememberPoint(dataset: string, peer: string, point: Point)
   await bookmark({ [`${dataset}#${name}`]: `${dataset}@${point.name}` })
 }
 
-/** After the peer's confirmation: move the cursor to this point, then drop the mark and the cursors it replaces. */
+/**
+ * Before a stream: its base gets a cursor, if it has none, and its snapshot a hold, so that both are there for as long as it takes,
+ * whatever crashes and whoever prunes in between.
+ */
+export async function secure(dataset: string, peer: string, target: Point, base: Point | undefined): Promise<void> {
+  if (base !== undefined) await rememberPoint(dataset, peer, base)
+  await keep(`${dataset}@${target.name}`, sendingTag(peer))
+}
+
+/** Lets go of a snapshot that is not on its way any more. */
+export async function letGo(dataset: string, peer: string, { name }: Point): Promise<void> {
+  const snapshot = `${dataset}@${name}`
+  const tag = sendingTag(peer)
+  if (tag in (await getHolds(snapshot))) await release({ [snapshot]: tag })
+}
+
+/**
+ * After the peer's confirmation: move the cursor to this point, then drop the hold, the mark and the cursors it replaces. May be
+ * done again.
+ */
 export async function confirmDelivery(dataset: string, peer: string, point: Point, ours: boolean): Promise<void> {
   await rememberPoint(dataset, peer, point)
+  await letGo(dataset, peer, point)
   if (ours) await inheritProperty(`${dataset}@${point.name}`, pendingProperty)
   const replaced = (await readBookmarks(dataset))
     .filter(({ name, guid }) => isCursorOf(peer, name) && guid !== point.guid)

@@ -1,8 +1,11 @@
 /** Who may do what with which dataset: a pure decision. What no rule allows is refused. */
 import { ArgumentError, NotAuthorizedError } from '../errors.js'
 
-/** `inspect`: list snapshots, properties and plans. `receive`: write replicas here. `send`: read data from here. */
-export const VERBS = ['inspect', 'receive', 'send'] as const
+/**
+ * `inspect`: list a replica's snapshots. `receive`: write replicas here, and give one another name. `rollback`: destroy a replica's
+ * newest snapshots, and what was written since. `send`: take snapshots here and read their data.
+ */
+export const VERBS = ['inspect', 'receive', 'rollback', 'send'] as const
 export type Verb = (typeof VERBS)[number]
 
 export interface Rule {

@@ -1,11 +1,15 @@
 /** Two embedded hosts on this machine: alpha in this process, beta the command's agent in another; real TLS between them. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
+import { listSnapshots } from '../../src/datasets/index.js'
 import { createCa, createHostCertificate, type Host, openHost, type Volume } from '../../src/index.js'
+import { VERBS } from '../../src/transport/index.js'
+import { readable } from '../../src/volumes/block.js'
 
 const program = join(__dirname, '../../src/cli/main.js')
 
@@ -45,8 +49,8 @@ export class Agent implements AsyncDisposable {
   }
 }
 
-/** Makes certificates and rules in a directory, and opens alpha there. */
-export async function openAlpha(directory: string): Promise<Host> {
+/** Makes certificates of alpha and beta in a directory, and the rules by which beta serves alpha. */
+export async function equip(directory: string): Promise<void> {
   await createCa(join(directory, 'ca'))
   for (const identity of ['alpha', 'beta']) {
     await createHostCertificate(join(directory, 'ca'), join(directory, identity), {
@@ -54,8 +58,13 @@ export async function openAlpha(directory: string): Promise<Host> {
       addresses: ['127.0.0.1'],
     })
   }
-  const rules = [{ peer: 'alpha', verbs: ['inspect', 'receive'], datasets: ['beta/flocker/**'] }]
+  const rules = [{ peer: 'alpha', verbs: [...VERBS], datasets: ['beta/flocker/**'] }]
   await writeFile(join(directory, 'rules.json'), JSON.stringify(rules))
+}
+
+/** Equips the two hosts, and opens alpha in this process. */
+export async function openAlpha(directory: string): Promise<Host> {
+  await equip(directory)
   return openHost({ embedded: join(directory, 'a'), pool: 'alpha', credentials: join(directory, 'alpha') })
 }
 
@@ -77,9 +86,27 @@ export function openBeta(directory: string): Promise<Host> {
   return openHost({ embedded: join(directory, 'b'), pool: 'beta', credentials: join(directory, 'beta') })
 }
 
-/** The SHA-256 of all of a volume's bytes. */
-export async function digest(volume: Volume): Promise<string> {
+/** The SHA-256 of all bytes of a volume, or of a volume's snapshot. */
+export async function digest({ dataset }: { dataset: string }): Promise<string> {
   const hash = createHash('sha256')
-  for await (const bytes of volume.readable()) hash.update(bytes as Buffer)
+  for await (const bytes of readable(dataset)) hash.update(bytes as Buffer)
   return hash.digest('hex')
+}
+
+export const mebibyte = 1024 * 1024
+
+/** So many MiB. */
+export function* random(mebibytes: number): Generator<Buffer> {
+  for (let i = 0; i < mebibytes; i++) yield randomBytes(mebibyte)
+}
+
+/** Writes so many MiB of random bytes from so many MiB on. */
+export async function fill(volume: Volume, start: number, mebibytes: number): Promise<void> {
+  await pipeline(random(mebibytes), volume.writable({ start: start * mebibyte }))
+}
+
+export async function snapshotsOf(dataset: string): Promise<string[]> {
+  const names: string[] = []
+  for await (const { name } of listSnapshots(dataset)) names.push(name)
+  return names
 }

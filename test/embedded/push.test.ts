@@ -1,35 +1,28 @@
 /** Pushes between two processes with pools in files: no kernel module, no root. */
-import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { listSnapshots } from '../../src/datasets/index.js'
-import { type Host, pushVolume, type Volume } from '../../src/index.js'
+import {
+  type FlockerError,
+  type Host,
+  type Peer,
+  type Progress,
+  pushVolume,
+  type ReplicationOptions,
+  type Volume,
+} from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
-import { digest, openAlpha, openBeta, startBeta } from './cluster.js'
+import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, snapshotsOf, startBeta } from './cluster.js'
 import { build, withDirectory } from './engine.js'
-
-const mebibyte = 1024 * 1024
-
-function* random(mebibytes: number): Generator<Buffer> {
-  for (let i = 0; i < mebibytes; i++) yield randomBytes(mebibyte)
-}
-
-async function fill(volume: Volume, start: number, mebibytes: number): Promise<void> {
-  await pipeline(random(mebibytes), volume.writable({ start: start * mebibyte }))
-}
 
 /** Replicas and their source are equal, and beta has kept so many snapshots. */
 async function checkReplica(directory: string, source: Volume, snapshots: number): Promise<void> {
   await using beta = await openBeta(directory)
   const replica = await beta.getVolume(source.name)
   assert.is(await digest(replica), await digest(source))
-  const names: string[] = []
-  for await (const { name } of listSnapshots(replica.dataset)) names.push(name)
-  assert.is(names.length, snapshots)
+  assert.is((await snapshotsOf(replica.dataset)).length, snapshots)
   assert.is((await failure(replica.write(0, Buffer.alloc(512)))).code, 'READ_ONLY')
 }
 
@@ -65,7 +58,7 @@ test('full, incremental, unchanged', () =>
     await checkReplica(directory, volume, 2)
   }))
 
-test('the receiver is killed in the middle of a push; the next one goes through', () =>
+test('the receiver is killed in the middle of a push; the replica is intact and the next push goes through', () =>
   withDirectory(async (directory) => {
     await using alpha = await openAlpha(directory)
     const volume = await alpha.createVolume('disk', { size: 256 * mebibyte })
@@ -91,28 +84,100 @@ test('the receiver is killed in the middle of a push; the next one goes through'
       assert.is(await digest(await beta.getVolume('disk')), before)
     }
     await using second = await startBeta(directory)
-    assert.is((await push(alpha, volume, second.port)).kind, 'incremental')
+    const pushed = await push(alpha, volume, second.port)
+    assert.is(pushed.kind, 'incremental')
     assert.is(await second.end('SIGTERM'), 'status 0')
-    await checkReplica(directory, volume, 2)
+    await checkReplica(directory, volume, pushed.resumed === undefined ? 2 : 3)
   }))
 
-test('closing the connection in the middle of a push ends it, in one error', () =>
-  withDirectory(async (directory) => {
+/** Pushes until so many bytes have gone, then does something about it; the error that the push ends with. */
+async function interrupted(
+  alpha: Host,
+  volume: Volume,
+  port: number,
+  interrupt: (peer: Peer) => void,
+  options: ReplicationOptions = {},
+): Promise<FlockerError> {
+  await using peer = await alpha.connect(`127.0.0.1:${port}`)
+  let done = false
+  const onProgress = ({ bytes }: Progress): void => {
+    if (bytes < 24n * BigInt(mebibyte) || done) return
+    done = true
+    interrupt(peer)
+  }
+  return await failure(pushVolume(volume, peer, { ...options, onProgress }))
+}
+
+async function withInterruptible(
+  use: (parts: { directory: string; alpha: Host; volume: Volume; agent: Agent }) => Promise<void>,
+): Promise<void> {
+  await withDirectory(async (directory) => {
     await using alpha = await openAlpha(directory)
     const volume = await alpha.createVolume('disk', { size: 128 * mebibyte })
     await fill(volume, 0, 96)
     await using agent = await startBeta(directory)
-    const peer = await alpha.connect(`127.0.0.1:${agent.port}`)
-    let closed: Promise<void> | undefined
-    const onProgress = ({ bytes }: { bytes: bigint }): void => {
-      if (bytes > BigInt(mebibyte)) closed ??= peer.close()
+    await use({ directory, alpha, volume, agent })
+  })
+}
+
+test('after a connection that was closed in the middle, the next push sends the rest', () =>
+  withInterruptible(async ({ directory, alpha, volume, agent }) => {
+    const error = await interrupted(alpha, volume, agent.port, (peer) => void peer.close())
+    assert.is(error.code, 'ABORTED')
+    const [snapshot] = await snapshotsOf(volume.dataset)
+    assert.ok(snapshot, 'the snapshot stays: its rest is to be sent')
+    assert.equal(Object.keys(await lzc.getHolds(snapshot)), ['flocker:to:beta'])
+    await fill(volume, 0, 2)
+
+    const pushed = await push(alpha, volume, agent.port)
+    assert.is(pushed.resumed?.snapshot, snapshot)
+    assert.ok(pushed.resumed && pushed.resumed.kept > 16n * BigInt(mebibyte), `${pushed.resumed?.kept} bytes were kept`)
+    const all = await lzc.sendSpace(snapshot)
+    assert.ok(pushed.resumed.bytes + pushed.resumed.kept < all + all / 10n, 'little of it was sent again')
+    assert.is(pushed.kind, 'incremental')
+    assert.is(pushed.base, snapshot)
+    assert.is(await agent.end('SIGTERM'), 'status 0')
+    await checkReplica(directory, volume, 2)
+  }))
+
+test('an abort takes back what has arrived, or keeps it where the caller says so', () =>
+  withInterruptible(async ({ directory, alpha, volume, agent }) => {
+    const aborted = new AbortController()
+    const stop = () => aborted.abort()
+    const error = await interrupted(alpha, volume, agent.port, stop, { signal: aborted.signal })
+    assert.is(error.code, 'ABORTED')
+    assert.equal(await snapshotsOf(volume.dataset), [])
+
+    const paused = new AbortController()
+    const pause = () => paused.abort()
+    await interrupted(alpha, volume, agent.port, pause, { signal: paused.signal, onAbort: 'keep' })
+    const [snapshot] = await snapshotsOf(volume.dataset)
+    const pushed = await push(alpha, volume, agent.port)
+    assert.is(pushed.resumed?.snapshot, snapshot)
+    assert.is(await agent.end('SIGTERM'), 'status 0')
+    await checkReplica(directory, volume, 2)
+  }))
+
+test('a part that nothing can be added to stops a push, until the caller has it discarded', () =>
+  withInterruptible(async ({ directory, alpha, volume, agent }) => {
+    await interrupted(alpha, volume, agent.port, (peer) => void peer.close())
+    const [snapshot = ''] = await snapshotsOf(volume.dataset)
+    assert.is((await failure(lzc.destroySnapshots([snapshot]))).code, 'BUSY', 'who prunes can not take it')
+    await lzc.release({ [snapshot]: 'flocker:to:beta' })
+    await lzc.destroySnapshots([snapshot])
+    const { code, message } = await failure(push(alpha, volume, agent.port))
+    assert.is(code, 'PARTIAL_STALE')
+    assert.match(message, 'which alpha/flocker/disk does not have')
+    assert.match(message, "partial: 'discard'")
+    assert.equal(await snapshotsOf(volume.dataset), [])
+    {
+      await using beta = await alpha.connect(`127.0.0.1:${agent.port}`)
+      const pushed = await pushVolume(volume, beta, { partial: 'discard' })
+      assert.is(pushed.kind, 'full')
+      assert.is(pushed.resumed, undefined)
     }
-    assert.is((await failure(pushVolume(volume, peer, { onProgress }))).code, 'ABORTED')
-    await closed
-    const names: string[] = []
-    for await (const { name } of listSnapshots(volume.dataset)) names.push(name)
-    assert.equal(names, [])
-    assert.is((await push(alpha, volume, agent.port)).kind, 'full')
+    assert.is(await agent.end('SIGTERM'), 'status 0')
+    await checkReplica(directory, volume, 1)
   }))
 
 test('what needs the kernel is not supported, and mistakes are told before anything is touched', () =>

@@ -98,7 +98,7 @@ export class Cluster extends Pair {
     return nonEmpty(stdout).map((line) => line.slice(root(host).length + 1))
   }
 
-  /** Every hold on a host: `snapshot tag`. */
+  /** Every hold on a host: snapshot, tag and time, with tabs between them. */
   async holds(host: Host): Promise<string[]> {
     const names = (await this.snapshots(host)).map((line) => `${root(host)}/${line.split('\t')[0]}`)
     if (names.length === 0) return []

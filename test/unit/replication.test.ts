@@ -49,7 +49,13 @@ test('a cursor belongs to one peer, also when one name begins like another', () 
 })
 
 test('what an interrupted push left is judged by what the peer has', () => {
-  const mark = (name: string, guid: bigint, pendingFor?: string) => ({ name, guid, createtxg: guid, pendingFor })
+  const mark = (name: string, guid: bigint, pendingFor?: string) => ({
+    name,
+    guid,
+    createtxg: guid,
+    userrefs: 0n,
+    pendingFor,
+  })
   const snapshots = [mark('a', 1n), mark('b', 2n, 'beta'), mark('c', 3n, 'beta'), mark('d', 4n, 'gamma')]
   const known = judgePending(snapshots, 'beta', new Set([1n, 2n]), true)
   assert.equal([known.delivered.map(({ name }) => name), known.strays.map(({ name }) => name)], [['b'], ['c']])
@@ -70,7 +76,7 @@ test('a claim is exclusive, and a waiter gets it when it is given back', async (
 })
 
 test('progress: rate is smoothed, reports are rationed, sizes may be off', () => {
-  const meter = new ProgressMeter(1000n, 0, 200)
+  const meter = new ProgressMeter('tank/a@b', 1000n, 0n, 0, 200)
   assert.is(meter.update(100n, 1000)?.bytesPerSecond, 100)
   assert.is(meter.update(150n, 1100), undefined)
   const faster = meter.update(400n, 2000)

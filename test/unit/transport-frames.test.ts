@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FlockerError } from '../../src/errors.js'
+import type { FlockerError } from '../../src/errors.js'
 import { countFrame, FrameDecoder, FrameType, frame, frameHeader } from '../../src/transport/frames.js'
 import { authorize, checkRules, isAuthorized, type Rule } from '../../src/transport/index.js'
 import {
@@ -10,44 +10,7 @@ import {
   encodeMessage,
   MessageDecoder,
 } from '../../src/transport/messages.js'
-
-/** A small seeded generator (mulberry32), so that a failure can be run again. */
-function generator(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
-
-/** Feeds bytes in random pieces. */
-function pieces(bytes: Buffer, random: (below: number) => number): Buffer[] {
-  const out: Buffer[] = []
-  for (let at = 0; at < bytes.length; ) {
-    const take = 1 + random(Math.min(40, bytes.length - at))
-    out.push(bytes.subarray(at, at + take))
-    at += take
-  }
-  return out
-}
-
-/** Changes, drops or adds a few bytes. */
-function damage(bytes: Buffer, random: (below: number) => number): Buffer {
-  const copy = Buffer.from(bytes)
-  for (let n = random(4); n > 0; n -= 1) if (copy.length > 0) copy[random(copy.length)] = random(256)
-  return random(5) === 0 ? copy.subarray(0, random(copy.length + 1)) : copy
-}
-
-function onlyProtocolErrors(run: () => void): void {
-  try {
-    run()
-  } catch (error) {
-    assert.instance(error, FlockerError)
-    assert.is((error as FlockerError).code, 'PROTOCOL')
-  }
-}
+import { generator, pieces } from './fuzzing.js'
 
 test('messages survive any cutting', () => {
   const random = generator(1)
@@ -58,29 +21,6 @@ test('messages survive any cutting', () => {
     [...decoder.push(piece)].map((body) => decodeMessage(body, clientMessageSchema)),
   )
   assert.equal(got, messages)
-})
-
-test('50,000 damaged control messages: a value or a PROTOCOL error, never more than the limit', () => {
-  const random = generator(2)
-  const samples = [
-    { type: 'heartbeat' },
-    { type: 'cancel', id: 3 },
-    { type: 'request', id: 1, method: 'ping', params: { a: [1, { __proto__: null, b: '…' }] } },
-    { type: 'bye', error: { class: 'ZfsError', code: 'BUSY', message: 'x' } },
-  ].map((value) => encodeMessage(value, 4096))
-  for (let round = 0; round < 50_000; round += 1) {
-    const sample = samples[random(samples.length)] ?? Buffer.alloc(0)
-    const bytes = damage(sample, random)
-    onlyProtocolErrors(() => {
-      const decoder = new MessageDecoder(4096)
-      for (const piece of pieces(bytes, random)) {
-        for (const body of decoder.push(piece)) {
-          assert.ok(body.length <= 4096)
-          decodeMessage(body, clientMessageSchema)
-        }
-      }
-    })
-  }
 })
 
 test('frames survive any cutting, and DATA is not copied', () => {
@@ -105,22 +45,6 @@ test('frames survive any cutting, and DATA is not copied', () => {
       [FrameType.ALIVE, FrameType.END, FrameType.ERROR],
     )
     assert.is(rest[1]?.bytes.readBigUInt64BE(), 11n)
-  }
-})
-
-test('50,000 damaged frames: pieces or a PROTOCOL error', () => {
-  const random = generator(4)
-  const wire = Buffer.concat([
-    frame(FrameType.DATA, Buffer.alloc(30)),
-    countFrame(FrameType.END, 30n),
-    frame(FrameType.ERROR, Buffer.alloc(20)),
-  ])
-  for (let round = 0; round < 50_000; round += 1) {
-    onlyProtocolErrors(() => {
-      const decoder = new FrameDecoder()
-      for (const piece of pieces(damage(wire, random), random))
-        for (const got of decoder.push(piece)) assert.ok(got.bytes.length <= 64 * 1024)
-    })
   }
 })
 

@@ -5,7 +5,7 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { FlockerError, openHost, type PushOptions, pushVolume } from 'flocker-zfs'
+import { FlockerError, openHost, pushVolume, type ReplicationOptions, type ReplicationResult } from 'flocker-zfs'
 
 export interface PushOrder {
   pool: string
@@ -16,6 +16,7 @@ export interface PushOrder {
   checkSpace?: boolean
   /** Abort once so many bytes have gone. */
   abortAfterBytes?: number
+  onAbort?: 'keep'
   /** Push so often, one after another. */
   times?: number
 }
@@ -24,6 +25,13 @@ export interface Leftover {
   /** What each descriptor is open on, without what differs from one to the next. */
   descriptors: string[]
   threads: number
+}
+
+/** What a push went on with; sizes in bytes. */
+export interface Resumed {
+  snapshot: string
+  kept: number
+  bytes: number
 }
 
 export type PushEvent =
@@ -36,6 +44,7 @@ export type PushEvent =
       guid: string
       bytes: number
       base?: string
+      resumed?: Resumed
       milliseconds: number
     }
   | { event: 'error'; name: string; code: string; message: string; peer?: string; afterMilliseconds: number }
@@ -92,9 +101,10 @@ async function main(order: PushOrder): Promise<void> {
 async function pushOnce(host: Awaited<ReturnType<typeof openHost>>, order: PushOrder): Promise<void> {
   const abort = new AbortController()
   let moved = performance.now()
-  const options: PushOptions = {
+  const options: ReplicationOptions = {
     signal: abort.signal,
     ...(order.snapshot === undefined ? {} : { snapshot: order.snapshot }),
+    ...(order.onAbort === undefined ? {} : { onAbort: order.onAbort }),
     ...(order.checkSpace === undefined ? {} : { checkSpace: order.checkSpace }),
     onProgress({ bytes }) {
       moved = performance.now()
@@ -105,8 +115,9 @@ async function pushOnce(host: Awaited<ReturnType<typeof openHost>>, order: PushO
   try {
     const volume = await host.getVolume(order.volume)
     await using peer = await host.connect(order.peer)
-    const { kind, snapshot, guid, base, bytes, milliseconds } = await pushVolume(volume, peer, options)
-    const from = base === undefined ? {} : { base }
+    const pushed = await pushVolume(volume, peer, options)
+    const { kind, snapshot, guid, base, bytes, milliseconds } = pushed
+    const from = { ...(base === undefined ? {} : { base }), ...resumedOf(pushed) }
     emit({ event: 'result', kind, snapshot, guid: String(guid), bytes: Number(bytes), milliseconds, ...from })
   } catch (error) {
     if (!(error instanceof FlockerError)) throw error
@@ -114,6 +125,12 @@ async function pushOnce(host: Awaited<ReturnType<typeof openHost>>, order: PushO
     const from = peer === undefined ? {} : { peer }
     emit({ event: 'error', name, code, message, afterMilliseconds: performance.now() - moved, ...from })
   }
+}
+
+function resumedOf({ resumed }: ReplicationResult): { resumed?: Resumed } {
+  if (resumed === undefined) return {}
+  const { snapshot, kept, bytes } = resumed
+  return { resumed: { snapshot, kept: Number(kept), bytes: Number(bytes) } }
 }
 
 /** Gives sockets that have been closed a moment to leave /proc. */

@@ -2,11 +2,12 @@
 import { copyFile, cp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openHost, type Peer, pushVolume, type Volume } from 'flocker-zfs'
+import { type ProgressEvent, toEvent } from './report.js'
 
 export type DemoEvent =
   | { event: 'filled'; files: number; bytes: number; seconds: number }
   | { event: 'changed' }
-  | { event: 'progress'; bytes: string; total: string; bytesPerSecond: number; secondsLeft?: number }
+  | ProgressEvent
   | { event: 'pushed'; kind: string; bytes: string; milliseconds: number; guid: string }
 
 const sources = ['/usr/lib', '/usr/share', '/usr/bin']
@@ -35,10 +36,7 @@ async function main(): Promise<void> {
 
 async function push(volume: Volume, beta: Peer): Promise<void> {
   const pushed = await pushVolume(volume, beta, {
-    onProgress({ bytes, total, bytesPerSecond, secondsLeft }) {
-      const left = secondsLeft === undefined ? {} : { secondsLeft }
-      emit({ event: 'progress', bytes: `${bytes}`, total: `${total}`, bytesPerSecond, ...left })
-    },
+    onProgress: (progress) => emit(toEvent(progress)),
   })
   const { kind, bytes, milliseconds, guid } = pushed
   emit({ event: 'pushed', kind, bytes: `${bytes}`, milliseconds, guid: `${guid}` })

@@ -1,0 +1,72 @@
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { FlockerError, StreamError } from '../errors.js'
+import { beginRecordBytes, hold, type SendStream, send, sendSpace } from '../lzc/index.js'
+import { holdTag } from './names.js'
+import { sendFlags } from './send-flags.js'
+import type { Outgoing, StreamOrder } from './sides.js'
+
+/** Holds a snapshot and its base, and begins to send: as much as its BEGIN record. */
+export async function openStream(
+  dataset: string,
+  order: StreamOrder,
+  signal: AbortSignal,
+): Promise<Outgoing<{ stream: SendStream }>> {
+  const { target, base, resume, transfer } = order
+  const snapshot = `${dataset}@${target.name}`
+  const held = base?.kind === 'snapshot' ? [snapshot, base.name] : [snapshot]
+  // Temporary holds end with the process, or when the pool is next imported: a crash leaves none.
+  const holds = await hold(Object.fromEntries(held.map((name) => [name, holdTag(transfer)])), { temporary: true })
+  let stream: SendStream | undefined
+  const close = async (): Promise<void> => {
+    try {
+      if (stream !== undefined) await ended(stream)
+    } finally {
+      await holds.release()
+    }
+  }
+  try {
+    const flags = resume?.flags ?? (await sendFlags(dataset))
+    const from = base === undefined ? {} : { from: base.name }
+    const total = await sendSpace(snapshot, { ...from, flags })
+    stream = send(snapshot, { ...from, flags, ...(resume === undefined ? {} : { resume }), signal })
+    const begin = await peekBegin(stream)
+    // An estimate can be below what has arrived already.
+    const least = resume?.bytes ?? 0n
+    return { begin, total: total < least ? least : total, body: { stream }, outcome: Promise.resolve(), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Reads the BEGIN record and puts it back, so that the other side can judge the stream before any of it flows. */
+async function peekBegin(source: Readable): Promise<Buffer> {
+  for (;;) {
+    const record: Buffer | null = source.read(beginRecordBytes)
+    if (record !== null && record.length === beginRecordBytes) {
+      source.unshift(record)
+      return record
+    }
+    if (record !== null) source.unshift(record)
+    if (source.readableEnded)
+      throw new StreamError('STREAM_TRUNCATED', 'The stream ended before its first record was complete')
+    if (source.errored) throw source.errored
+    await Promise.race([once(source, 'readable'), once(source, 'end')])
+  }
+}
+
+/** Resolves when the stream's thread is done with the snapshot, so that it can be released and destroyed. */
+async function ended(source: Readable): Promise<void> {
+  if (source.closed) return
+  // Not once(), which rejects where an error is on its way too.
+  const closed = new Promise<void>((resolve) => source.once('close', resolve))
+  source.on('error', ignoreReported)
+  source.destroy()
+  await closed
+}
+
+/** Whoever read from the stream has already been given this error. */
+function ignoreReported(error: Error): void {
+  if (!(error instanceof FlockerError)) throw error
+}

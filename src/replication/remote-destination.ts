@@ -1,0 +1,55 @@
+import { TransportError } from '../errors.js'
+import type { DataChannel } from '../transport/index.js'
+import { discardPartial, inspectVolume, preserveVolume, receiveVolume, rollbackVolume } from './messages.js'
+import type { Peer } from './peer.js'
+import type { Arrival, Destination, DestinationInventory, Incoming } from './sides.js'
+
+/** A peer as the receiving side. */
+export class RemoteDestination implements Destination {
+  constructor(private readonly peer: Peer) {}
+
+  get identity(): string {
+    return this.peer.identity
+  }
+
+  async inspect(volume: string, signal?: AbortSignal): Promise<DestinationInventory> {
+    return this.peer.connection.request(inspectVolume, { volume }, optional(signal))
+  }
+
+  /** It answers twice: with a ticket when the stream is welcome, and with how the receive ended. */
+  async open(
+    { transfer, volume, snapshot }: Arrival,
+    begin: Buffer,
+    least: bigint,
+    signal: AbortSignal,
+  ): Promise<Incoming> {
+    const { connection } = this.peer
+    const params = { transfer, volume, snapshot, begin: begin.toString('base64'), least }
+    let admit: (ticket: string) => void
+    const welcome = new Promise<string>((resolve) => {
+      admit = resolve
+    })
+    const outcome = connection.request(receiveVolume, params, { signal, onEvent: ({ ticket }) => admit(ticket) })
+    const refused = outcome.then<never>(() => {
+      throw new TransportError('PROTOCOL', `${this.peer.identity} answered without asking for the stream`)
+    })
+    const ticket = await Promise.race([welcome, refused])
+    return { body: { channel: (): Promise<DataChannel> => connection.openData(ticket, { signal }) }, outcome }
+  }
+
+  async discardPartial(volume: string, token: string, signal?: AbortSignal): Promise<void> {
+    await this.peer.connection.request(discardPartial, { volume, token }, optional(signal))
+  }
+
+  async preserve(volume: string, signal?: AbortSignal): Promise<string> {
+    return (await this.peer.connection.request(preserveVolume, { volume }, optional(signal))).dataset
+  }
+
+  async rollback(volume: string, to: bigint, losing: readonly bigint[], signal?: AbortSignal): Promise<void> {
+    await this.peer.connection.request(rollbackVolume, { volume, to, losing: [...losing] }, optional(signal))
+  }
+}
+
+export function optional(signal: AbortSignal | undefined): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal }
+}

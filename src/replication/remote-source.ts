@@ -1,0 +1,76 @@
+import { TransportError } from '../errors.js'
+import type { DataChannel } from '../transport/index.js'
+import { confirmVolume, maxListedPoints, offerVolume, sendVolume, snapshotVolume, withdrawVolume } from './messages.js'
+import type { Peer } from './peer.js'
+import { optional } from './remote-destination.js'
+import type { OnDestination, Outgoing, Source, SourceInventory, StreamOrder, Target } from './sides.js'
+
+type Welcome = { ticket: string; begin: string; total: bigint }
+
+/** A peer as the sending side: what it sends, it sends to the identity in this host's certificate. */
+export class RemoteSource implements Source {
+  constructor(private readonly peer: Peer) {}
+
+  get identity(): string {
+    return this.peer.identity
+  }
+
+  async inspect(volume: string, onDestination: OnDestination, signal?: AbortSignal): Promise<SourceInventory> {
+    const { guids, complete, partial } = onDestination
+    const has = [...guids].slice(0, maxListedPoints)
+    const common = { volume, has, complete: complete && has.length === guids.size }
+    let after = 0n
+    for (let inventory: SourceInventory | undefined; ; ) {
+      const params = { ...common, after, ...(partial === undefined ? {} : { partial }) }
+      const page = await this.peer.connection.request(offerVolume, params, optional(signal))
+      const snapshots = page.snapshots.map((each) => ({ ...each, pendingFor: each.pendingFor }))
+      inventory = { ...page, snapshots: [...(inventory?.snapshots ?? []), ...snapshots] }
+      const last = page.snapshots.at(-1)
+      if (last === undefined || !page.more) return inventory
+      after = last.createtxg
+    }
+  }
+
+  async takeSnapshot(volume: string, signal?: AbortSignal): Promise<Target> {
+    const point = await this.peer.connection.request(snapshotVolume, { volume }, optional(signal))
+    return { ...point, ours: true }
+  }
+
+  async open(order: StreamOrder, signal: AbortSignal): Promise<Outgoing> {
+    const { connection } = this.peer
+    const { transfer, volume, target, base, resume } = order
+    let admit: (welcome: Welcome) => void
+    const welcome = new Promise<Welcome>((resolve) => {
+      admit = resolve
+    })
+    const stop = new AbortController()
+    const both = AbortSignal.any([signal, stop.signal])
+    const params = {
+      transfer,
+      volume,
+      guid: target.guid,
+      ...(base === undefined ? {} : { base: base.guid }),
+      ...(resume === undefined ? {} : { resume }),
+    }
+    const outcome = connection.request(sendVolume, params, { signal: both, onEvent: (event) => admit(event) })
+    const refused = outcome.then<never>(() => {
+      throw new TransportError('PROTOCOL', `${this.peer.identity} answered without offering a stream`)
+    })
+    const { ticket, begin, total } = await Promise.race([welcome, refused])
+    return {
+      begin: Buffer.from(begin, 'base64'),
+      total,
+      body: { channel: (): Promise<DataChannel> => connection.openData(ticket, { signal: both }) },
+      outcome,
+      close: async () => stop.abort(),
+    }
+  }
+
+  async confirm(volume: string, { guid }: Target): Promise<void> {
+    await this.peer.connection.request(confirmVolume, { volume, guid })
+  }
+
+  async withdraw(volume: string, { guid }: Target): Promise<void> {
+    await this.peer.connection.request(withdrawVolume, { volume, guid })
+  }
+}

@@ -1,0 +1,154 @@
+import type { Logger } from 'pino'
+import { ArgumentError, ReplicationError, throwIfAborted } from '../errors.js'
+import { deliver } from './deliver.js'
+import { divergedError } from './divergence.js'
+import { goOn } from './go-on.js'
+import { type IncrementalBase, planPush } from './plan.js'
+import type { Progress } from './progress.js'
+import type { Destination, Source, SourceInventory, Target } from './sides.js'
+import { readSituation, type Situation } from './situation.js'
+
+/** What {@link pushVolume} and {@link pullVolume} can be told. */
+export interface ReplicationOptions {
+  /** Replicate this snapshot (the part of its name after the `@`) instead of taking one now. */
+  snapshot?: string
+  /** Ends it; it rejects with code `ABORTED`, or `TIMEOUT` for `AbortSignal.timeout()`. */
+  signal?: AbortSignal
+  /** Called at most five times a second, and once at the end of each stream. */
+  onProgress?: (progress: Progress) => void
+  /** Give up when no byte has moved for so long; in milliseconds. Default: five minutes. */
+  stallMilliseconds?: number
+  /**
+   * Refuse at once with `NO_SPACE` when the stream's estimated size exceeds what is available at the destination. Default: true.
+   * Set it to false for data that the destination will compress much better than the source has.
+   */
+  checkSpace?: boolean
+  /**
+   * What to do with what an interrupted replication has brought to the destination. `resume`, the default: go on with it, and where
+   * that is not possible stop with `PARTIAL_STALE`. `discard`: destroy it there, and begin that stream again.
+   */
+  partial?: 'resume' | 'discard'
+  /**
+   * What an abort by `signal` does with what has arrived. `discard`, the default: nothing of it stays on either side. `keep`: a
+   * pause, the next one goes on from there, as it does after any failure, a lost connection or a deadline.
+   */
+  onAbort?: 'discard' | 'keep'
+  /**
+   * What to do where both sides have data and no usable point in common. `stop`, the default: reject with a DivergedError, and nothing
+   * is touched. `preserve`: give the destination's dataset another name, and begin with a full stream. To roll it back instead:
+   * `rollbackReplica`.
+   */
+  onDivergence?: 'stop' | 'preserve'
+}
+
+export interface ReplicationResult {
+  /** `current`: the destination had the snapshot already and nothing was sent. */
+  kind: 'full' | 'incremental' | 'current'
+  /** Full name of the snapshot on the sending host. */
+  snapshot: string
+  /** Its GUID, as the receiving host has read it back from its own pool. */
+  guid: bigint
+  /** The snapshot or bookmark that an incremental stream started from. */
+  base: string | undefined
+  /** Stream bytes sent now. */
+  bytes: bigint
+  milliseconds: number
+  /** The interrupted stream that was gone on with first, or was all that was to do. */
+  resumed: ResumedStream | undefined
+  /** Where the destination's diverged dataset is now: its full name there. */
+  preserved: string | undefined
+}
+
+/** An interrupted stream that was gone on with. */
+export interface ResumedStream {
+  /** Full name of its snapshot on the sending host. */
+  snapshot: string
+  guid: bigint
+  /** Stream bytes that were there already. */
+  kept: bigint
+  /** Stream bytes sent now, of `bytes` in the result. */
+  bytes: bigint
+}
+
+/** One replication of one volume, by whichever side. */
+export interface Replication {
+  /** For messages: `push of tank/flocker/a to beta`. */
+  what: string
+  /** A UUID. */
+  transfer: string
+  /** This host's identity: errors name the host where they happened, if it is another. */
+  self: string
+  source: Source
+  destination: Destination
+  /** The volume's name below the root of either host. */
+  volume: string
+  options: ReplicationOptions
+  logger: Logger
+}
+
+/** Goes on with what is half there, plans, snapshots, delivers. */
+export async function replicateVolume(replication: Replication): Promise<ReplicationResult> {
+  const started = performance.now()
+  const { options, source, destination, volume, what, logger } = replication
+  const before = await readSituation(replication)
+  const chosen = options.snapshot === undefined ? undefined : chooseTarget(before.source, options.snapshot)
+  const finished = await goOn(replication, before)
+  const situation = before.partial === undefined ? before : await readSituation(replication)
+  const resumed = finished?.resumed
+  let preserved: string | undefined
+  const done = (kind: ReplicationResult['kind'], { name, guid }: Target, base?: IncrementalBase, bytes = 0n) => ({
+    kind,
+    snapshot: `${situation.source.dataset}@${name}`,
+    guid,
+    base: base?.name,
+    bytes: bytes + (resumed?.bytes ?? 0n),
+    milliseconds: performance.now() - started,
+    resumed,
+    preserved,
+  })
+  if (finished !== undefined && chosen !== undefined && finished.resumed.guid === chosen.guid) {
+    return done(finished.kind, chosen, finished.base)
+  }
+
+  const plan = decide(replication, situation, chosen)
+  throwIfAborted(options.signal, what)
+  if (plan.kind === 'full' && plan.preserve) {
+    preserved = await destination.preserve(volume, options.signal)
+    logger.info({ preserved }, 'the diverged dataset has another name now')
+  }
+  const target = chosen ?? (await source.takeSnapshot(volume, options.signal))
+  if (plan.kind === 'current') return done('current', target)
+  const bytes = await deliver(replication, { target, base: plan.base, resume: undefined })
+  return done(plan.kind, target, plan.base, bytes)
+}
+
+type Decision =
+  | { kind: 'current' }
+  | { kind: 'full'; base: undefined; preserve: boolean }
+  | { kind: 'incremental'; base: IncrementalBase }
+
+function decide({ destination, options }: Replication, situation: Situation, chosen: Target | undefined): Decision {
+  const { dataset, exists, snapshots } = situation.destination
+  const plan = planPush(situation.source, exists ? { dataset, snapshots, bookmarks: [] } : undefined, chosen)
+  if (plan.kind === 'diverged') {
+    if (options.onDivergence === 'preserve') return { kind: 'full', base: undefined, preserve: true }
+    throw divergedError(dataset, destination.identity, plan.divergence)
+  }
+  if (plan.kind === 'superseded') {
+    throw new ReplicationError(
+      'SUPERSEDED',
+      `${dataset} on ${destination.identity} already has the newer @${plan.by.name}`,
+      {
+        dataset: situation.source.dataset,
+        peer: destination.identity,
+      },
+    )
+  }
+  return plan.kind === 'full' ? { kind: 'full', base: undefined, preserve: false } : plan
+}
+
+function chooseTarget({ dataset, snapshots }: SourceInventory, name: string): Target {
+  const point = snapshots.find((snapshot) => snapshot.name === name)
+  if (point === undefined) throw new ArgumentError(`${dataset} has no snapshot @${name}`, { dataset })
+  return { ...point, ours: false }
+}

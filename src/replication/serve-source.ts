@@ -1,0 +1,96 @@
+import type { z } from 'zod'
+import { ZfsError } from '../errors.js'
+import { type Handler, handle, type RequestContext } from '../transport/index.js'
+import { newestFirst } from './inventory.js'
+import { readInventory } from './local.js'
+import { LocalSource } from './local-source.js'
+import { confirmVolume, maxListedPoints, offerVolume, sendVolume, snapshotVolume, withdrawVolume } from './messages.js'
+import { basesByGuid } from './plan.js'
+import type { Gate, ServeSettings } from './serve.js'
+import type { SourceInventory, StreamOrder, Target } from './sides.js'
+
+type OfferParams = z.output<typeof offerVolume.params>
+type SendParams = z.output<typeof sendVolume.params>
+type SendContext = RequestContext<z.output<typeof sendVolume.event>>
+
+/** This host as the sending side of what peers pull. */
+export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
+  const sourceFor = (volume: string, peer: string): LocalSource => {
+    const dataset = allowed(volume, peer, 'send')
+    return new LocalSource(settings.identity, peer, () => dataset, settings.logger)
+  }
+  return [
+    handle(offerVolume, async (params, { peer }) => offer(sourceFor(params.volume, peer), params)),
+    handle(snapshotVolume, async ({ volume }, { peer }) => sourceFor(volume, peer).takeSnapshot(volume)),
+    handle(confirmVolume, async ({ volume, guid }, { peer }) => {
+      const source = sourceFor(volume, peer)
+      await source.confirm(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
+      return {}
+    }),
+    handle(withdrawVolume, async ({ volume, guid }, { peer }) => {
+      const source = sourceFor(volume, peer)
+      await source.withdraw(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
+      return {}
+    }),
+    handle(sendVolume, async (params, context) => {
+      const source = sourceFor(params.volume, context.peer)
+      const order = await orderOf(allowed(params.volume, context.peer, 'send'), params, context.peer)
+      return sendTo(source, order, context)
+    }),
+  ]
+}
+
+async function offer(source: LocalSource, { volume, has, complete, partial, after }: OfferParams) {
+  const inventory = await source.inspect(volume, { guids: new Set(has), complete, partial })
+  const { dataset, raw } = inventory
+  const later = newestFirst(inventory.snapshots)
+    .reverse()
+    .filter(({ createtxg }) => createtxg > after)
+  const snapshots = later.slice(0, maxListedPoints).map(({ pendingFor, ...point }) => ({
+    ...point,
+    ...(pendingFor === undefined ? {} : { pendingFor }),
+  }))
+  const bookmarks = newestFirst(inventory.bookmarks).slice(0, maxListedPoints)
+  return { dataset, raw, snapshots, more: later.length > snapshots.length, bookmarks }
+}
+
+async function readSource(dataset: string): Promise<Omit<SourceInventory, 'raw'>> {
+  const inventory = await readInventory(dataset)
+  if (inventory === undefined) throw new ZfsError('NOT_FOUND', `${dataset} does not exist`, { dataset })
+  return inventory
+}
+
+async function findTarget(dataset: string, peer: string, guid: bigint): Promise<Target> {
+  return targetIn(await readSource(dataset), peer, guid)
+}
+
+function targetIn({ dataset, snapshots }: Omit<SourceInventory, 'raw'>, peer: string, guid: bigint): Target {
+  const point = snapshots.find((snapshot) => snapshot.guid === guid)
+  if (point !== undefined) return { ...point, ours: point.pendingFor === peer }
+  throw new ZfsError('NOT_FOUND', `${dataset} has no snapshot with the GUID ${guid}`, { dataset })
+}
+
+/** What a peer asks for by GUIDs, as this host knows it. */
+async function orderOf(dataset: string, params: SendParams, peer: string): Promise<StreamOrder> {
+  const { transfer, volume, guid, base, resume } = params
+  const inventory = await readSource(dataset)
+  const target = targetIn(inventory, peer, guid)
+  const found = base === undefined ? undefined : basesByGuid(inventory).get(base)
+  if (base !== undefined && found === undefined) {
+    throw new ZfsError('NOT_FOUND', `${dataset} has no snapshot or bookmark with the GUID ${base}`, { dataset })
+  }
+  return { transfer, volume, target, base: found, resume }
+}
+
+async function sendTo(source: LocalSource, order: StreamOrder, context: SendContext): Promise<{ bytes: bigint }> {
+  const { signal } = context
+  const outgoing = await source.open(order, signal)
+  try {
+    const offered = context.offerData()
+    context.emit({ ticket: offered.ticket, begin: outgoing.begin.toString('base64'), total: outgoing.total })
+    const channel = await offered.channel(signal)
+    return { bytes: await channel.send(outgoing.body.stream, { signal }) }
+  } finally {
+    await outgoing.close()
+  }
+}

@@ -1,0 +1,28 @@
+import { authorize, type Handler, type Rule, type Verb } from '../transport/index.js'
+import { checkVolumeName } from './names.js'
+import type { LocalHost } from './peer.js'
+import { serveDestination } from './serve-destination.js'
+import { serveSource } from './serve-source.js'
+
+/** What a host needs to know of itself to serve others. */
+export interface ServeSettings extends LocalHost {
+  rules: readonly Rule[]
+}
+
+/** What peers may ask of this host, each within its rights. */
+export function serve(settings: ServeSettings): Handler[] {
+  const { root, rules } = settings
+  const allowed: Gate = (volume, peer, verb) => {
+    checkVolumeName(volume)
+    const dataset = `${root}/${volume}`
+    authorize(rules, peer, verb, dataset)
+    return dataset
+  }
+  return [...serveDestination(settings, allowed), ...serveSource(settings, allowed)]
+}
+
+/**
+ * The full name of a volume here, if the peer may do that with it.
+ * @throws NotAuthorizedError `NOT_AUTHORIZED`, ArgumentError `INVALID_ARGUMENT`
+ */
+export type Gate = (volume: string, peer: string, verb: Verb) => string

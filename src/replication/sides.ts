@@ -1,0 +1,126 @@
+/** The two sides of a replication. Each is this host or a peer; what replicates does not know which. */
+import type { Readable, Writable } from 'node:stream'
+import type { DataChannel } from '../transport/index.js'
+import type { SnapshotPoint } from './inventory.js'
+import type { LocalInventory } from './local.js'
+import type { ResumePoint } from './partial.js'
+import type { IncrementalBase } from './plan.js'
+
+/** A snapshot to deliver, and whether a replication made it (then it must not outlive a failure for nothing). */
+export interface Target extends SnapshotPoint {
+  ours: boolean
+}
+
+/** One stream. */
+export interface StreamOrder {
+  /** A UUID that both sides' logs and holds name. */
+  transfer: string
+  /** The volume's name below the root of either host. */
+  volume: string
+  target: Target
+  base: IncrementalBase | undefined
+  resume: ResumePoint | undefined
+}
+
+/** What the sending side has of a volume. */
+export interface SourceInventory extends LocalInventory {
+  /** Whether its streams are raw: those of an encrypted dataset. */
+  raw: boolean
+}
+
+/** What the receiving side has of a volume. */
+export interface DestinationInventory {
+  /** Full name there. */
+  dataset: string
+  exists: boolean
+  /** Newest first. */
+  snapshots: readonly SnapshotPoint[]
+  /** Whether these are all of them. */
+  complete: boolean
+  /** The resume token of what an interrupted receive has left. */
+  token?: string | undefined
+}
+
+/** What the receiving side has, as far as it matters for what earlier replications have left on the sending side. */
+export interface OnDestination {
+  guids: ReadonlySet<bigint>
+  /** Whether that is all. */
+  complete: boolean
+  /** The GUID of the snapshot that it has a part of. */
+  partial: bigint | undefined
+}
+
+/** A stream that is ready to flow out of the sending side. */
+export interface Outgoing<Body = { stream: Readable } | { channel: () => Promise<DataChannel> }> {
+  /** Its BEGIN record. */
+  begin: Buffer
+  /** Estimated bytes of the whole stream. */
+  total: bigint
+  body: Body
+  /** Settles with the sending side's own word for how it ended. */
+  outcome: Promise<unknown>
+  /** Ends it, if it hasn't; resolves when the snapshot has been let go of. */
+  close(): Promise<void>
+}
+
+/** What the receiving side needs to know of a stream besides its BEGIN record. */
+export interface Arrival {
+  transfer: string
+  volume: string
+  /** The part of the snapshot's name after the `@`. */
+  snapshot: string
+  /** The identity of the host that sends it. */
+  from: string
+}
+
+/** What a receive came to: the snapshot's GUID as read back from the pool, and the stream's bytes. */
+export interface Received {
+  guid: bigint
+  bytes: bigint
+}
+
+/** A stream that the receiving side is ready to take in. */
+export interface Incoming<Body = { sink: Writable } | { channel: () => Promise<DataChannel> }> {
+  body: Body
+  outcome: Promise<Received>
+}
+
+/** The sending side, as far as one receiving side is concerned. */
+export interface Source {
+  /** The host's identity. */
+  readonly identity: string
+  /**
+   * What it has of a volume, once what earlier replications to this destination have left is settled.
+   * @throws ZfsError `NOT_FOUND`
+   */
+  inspect(volume: string, onDestination: OnDestination, signal?: AbortSignal): Promise<SourceInventory>
+  /** Takes a snapshot, marked as not yet confirmed by this destination. */
+  takeSnapshot(volume: string, signal?: AbortSignal): Promise<Target>
+  /** Holds what the stream needs, and begins it. */
+  open(order: StreamOrder, signal: AbortSignal): Promise<Outgoing>
+  /** The destination has it: moves the cursor there and removes the mark. May be said again. */
+  confirm(volume: string, target: Target): Promise<void>
+  /** The destination has nothing of it: lets go of it, and destroys it if {@link takeSnapshot} made it. */
+  withdraw(volume: string, target: Target): Promise<void>
+}
+
+/** The receiving side. */
+export interface Destination {
+  readonly identity: string
+  /** @throws ReplicationError `RECEIVER_BUSY` */
+  inspect(volume: string, signal?: AbortSignal): Promise<DestinationInventory>
+  /**
+   * Checks everything that can be checked before a byte flows, and begins to receive.
+   * @param least the bytes still to come, by estimate; 0n for no check of the space that is there
+   */
+  open(arrival: Arrival, begin: Buffer, least: bigint, signal: AbortSignal): Promise<Incoming>
+  /** Destroys what an interrupted receive has left, if it is still what this token stands for. */
+  discardPartial(volume: string, token: string, signal?: AbortSignal): Promise<void>
+  /** Gives the replica another name, which it returns in full, so that its own is free. */
+  preserve(volume: string, signal?: AbortSignal): Promise<string>
+  /**
+   * Rolls the replica back to a snapshot, which destroys the newer ones.
+   * @param losing the GUIDs of all of these: if there are others by now, nothing is done
+   */
+  rollback(volume: string, to: bigint, losing: readonly bigint[], signal?: AbortSignal): Promise<void>
+}

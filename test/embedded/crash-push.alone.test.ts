@@ -1,0 +1,125 @@
+/** SIGKILL of the receiving host in the middle of pushes, again and again: the pool opens, what was there is intact, the push goes on. */
+import { randomBytes } from 'node:crypto'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as wait } from 'node:timers/promises'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { listSnapshots, readResumeToken } from '../../src/datasets/index.js'
+import { type Host, pushVolume, type ReplicationResult, type Volume } from '../../src/index.js'
+import * as lzc from '../../src/lzc/index.js'
+import { digest, openAlpha, openBeta, startBeta } from './cluster.js'
+import { build, withDirectory } from './engine.js'
+import { Relay } from './relay.js'
+
+const mebibyte = 1024 * 1024
+const rounds = Number(process.env.FLOCKER_ZFS_CRASHES ?? 12)
+const replica = 'beta/flocker/disk'
+const changedMebibytes = 64
+/** The pool writes out what has come in some four times on the way, and each time there is more to go on with. */
+const bytesPerSecond = 64 * mebibyte
+const latestMilliseconds = 1400
+
+async function change(volume: Volume): Promise<void> {
+  const bytes = function* (): Generator<Buffer> {
+    for (let i = 0; i < changedMebibytes; i++) yield randomBytes(mebibyte)
+  }
+  await pipeline(bytes, volume.writable())
+}
+
+/** Hashes of the source's snapshots, by the part of their names after the `@`. */
+class Hashes {
+  readonly #known = new Map<string, string>()
+
+  async remember(dataset: string): Promise<void> {
+    for await (const { name } of listSnapshots(dataset)) {
+      if (!this.#known.has(shortOf(name))) this.#known.set(shortOf(name), await digest({ dataset: name }))
+    }
+  }
+
+  async check(snapshot: string): Promise<void> {
+    assert.is(await digest({ dataset: snapshot }), this.#known.get(shortOf(snapshot)), snapshot)
+  }
+}
+
+const shortOf = (snapshot: string): string => snapshot.slice(snapshot.indexOf('@') + 1)
+
+/** Destroys all but the newest snapshot, which it returns. */
+async function prune(dataset: string): Promise<string> {
+  const names: string[] = []
+  for await (const { name } of listSnapshots(dataset)) names.push(name)
+  await lzc.destroySnapshots(names.slice(0, -1))
+  return names.at(-1) as string
+}
+
+/** What beta has after its power was cut: its newest snapshot, which must be what was sent, and whether there is a part of another. */
+async function lookAt(directory: string, hashes: Hashes): Promise<{ newest: string; partial: boolean }> {
+  await using _ = await openBeta(directory)
+  const newest = await prune(replica)
+  await hashes.check(newest)
+  return { newest: shortOf(newest), partial: (await readResumeToken(replica)) !== undefined }
+}
+
+class Totals {
+  killed = 0
+  parts = 0
+  resumed = 0
+  completed = 0
+}
+
+async function round(directory: string, alpha: Host, volume: Volume, relay: Relay, totals: Totals): Promise<void> {
+  await using agent = await startBeta(directory)
+  relay.target = agent.port
+  const peer = await alpha.connect(`127.0.0.1:${relay.port}`)
+  const pushing = pushVolume(volume, peer).then(
+    (result): ReplicationResult => result,
+    (error: { code: string }) => error,
+  )
+  await wait(Math.random() * latestMilliseconds)
+  await agent.end('SIGKILL')
+  const outcome = await pushing
+  await peer.close()
+  totals.killed++
+  if ('kind' in outcome) totals.completed++
+  else assert.ok(['PEER_LOST', 'GARBLED'].includes(outcome.code), outcome.code)
+}
+
+async function pushInPeace(directory: string, alpha: Host, volume: Volume): Promise<ReplicationResult> {
+  await using agent = await startBeta(directory)
+  await using peer = await alpha.connect(`127.0.0.1:${agent.port}`)
+  const result = await pushVolume(volume, peer)
+  assert.is(await agent.end('SIGTERM'), 'status 0')
+  return result
+}
+
+test(`killed ${rounds} times in a push`, () =>
+  withDirectory(async (directory) => {
+    await using alpha = await openAlpha(directory)
+    const volume = await alpha.createVolume('disk', { size: 80 * mebibyte })
+    const hashes = new Hashes()
+    const totals = new Totals()
+    await change(volume)
+    await pushInPeace(directory, alpha, volume)
+    await using relay = await Relay.listen(0, bytesPerSecond)
+    for (let i = 1; i <= rounds; i++) {
+      await change(volume)
+      await round(directory, alpha, volume, relay, totals)
+      await hashes.remember(volume.dataset)
+      const { partial } = await lookAt(directory, hashes)
+      if (partial) totals.parts++
+      if (i % 4 !== 0) continue
+      const result = await pushInPeace(directory, alpha, volume)
+      assert.is(result.resumed !== undefined, partial, 'a part is gone on with')
+      if (partial) totals.resumed++
+      await hashes.remember(volume.dataset)
+      assert.is((await lookAt(directory, hashes)).newest, shortOf(result.snapshot))
+      await prune(volume.dataset)
+    }
+    console.log(`measured: ${JSON.stringify(totals)}`)
+    assert.ok(totals.resumed > 0, 'no push went on with anything')
+  }))
+
+test.before(async () => {
+  process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ??= (await build('2.3')).library
+})
+
+test.run()
