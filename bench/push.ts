@@ -2,18 +2,12 @@
  * `npm run bench`: pushVolume between two lab hosts beside `zfs send | zfs receive` within one, taken in turn, as ratios. Both
  * move the same snapshot; what a lab host measures in MiB/s is the lab's, the ratio is ours.
  */
-import { cpus } from 'node:os'
 import { Cluster } from '../test/hosts/cluster.js'
 import { root } from '../test/lab/pair.js'
+import { machine, mebibyte, print, printRatios, type Sample } from './report.js'
 
 const rounds = 3
 const mebibytes = 384
-const mebibyte = 1024 * 1024
-
-interface Sample {
-  bytes: number
-  seconds: number
-}
 
 async function main(): Promise<void> {
   await using cluster = await Cluster.open({ disk: '4 GiB', memory: '1 GiB' })
@@ -24,9 +18,7 @@ async function main(): Promise<void> {
   const versions = (await cluster.alpha.run(['sh', '-c', 'zfs version; uname -r; node --version'])).stdout
     .trim()
     .split('\n')
-  console.log(
-    `${cpus()[0]?.model} x ${cpus().length}; ${versions.join(', ')}; ${mebibytes} MiB of incompressible files\n`,
-  )
+  console.log(`${machine()}; ${versions.join(', ')}; ${mebibytes} MiB of incompressible files\n`)
 
   const local: Sample[] = []
   const pushed: Sample[] = []
@@ -36,10 +28,8 @@ async function main(): Promise<void> {
   }
   print('zfs send | zfs receive, in one host', local)
   print('pushVolume, over mutual TLS', pushed)
-  const ratios = pushed.map((sample, i) => rate(sample) / rate(local[i] as Sample))
-  console.log(
-    `\nratio, pair by pair: ${ratios.map((ratio) => ratio.toFixed(2)).join('  ')}; median ${median(ratios).toFixed(2)}`,
-  )
+  console.log()
+  printRatios('ratio', pushed, local)
 }
 
 async function pipe(cluster: Cluster, snapshot: string): Promise<Sample> {
@@ -55,19 +45,6 @@ async function push(cluster: Cluster): Promise<Sample> {
   if (result === undefined) throw new Error(error?.message ?? 'the push said nothing')
   await cluster.beta.run(['zfs', 'destroy', '-r', `${root(cluster.beta)}/data`])
   return { bytes: result.bytes, seconds: result.milliseconds / 1000 }
-}
-
-function rate({ bytes, seconds }: Sample): number {
-  return bytes / mebibyte / seconds
-}
-
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
-}
-
-function print(label: string, samples: Sample[]): void {
-  const rates = samples.map((sample) => rate(sample).toFixed(0))
-  console.log(`${label.padEnd(38)} ${rates.join('  ')} MiB/s; median ${median(samples.map(rate)).toFixed(0)}`)
 }
 
 void main()

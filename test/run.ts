@@ -1,6 +1,6 @@
 /**
  * Runs the tests and closes with `N passed, N failed`: unit tests here, test/zfs inside a lab host of each profile, test/hosts
- * over several lab hosts. Files run side by side, as many as there are cores, but for those named `*.alone.test.ts`, which
+ * over several lab hosts, test/conformance on the kernel of each profile and on the embedded engine of each release. Files run side by side, as many as there are cores, but for those named `*.alone.test.ts`, which
  * measure and run by themselves, last. Every file has a deadline. With FLOCKER_ZFS_LAB=local (a machine that has /dev/zfs, as
  * root) hosts are this machine itself; then `*.lab.test.ts` are left out, which need two kernels, power cuts or a cable.
  *
@@ -11,6 +11,7 @@ import { readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
+import { releases } from './embedded/engine.js'
 
 interface Job {
   label: string
@@ -33,7 +34,9 @@ async function main(): Promise<void> {
   const all = [
     ...(await filesIn('unit')),
     ...(await filesIn('embedded')),
-    ...(await zfsJobs()),
+    ...(await guestJobs('zfs')),
+    ...(await guestJobs('conformance')),
+    ...(await engineJobs('conformance')),
     ...(await filesIn('hosts')),
   ]
   const jobs = all.filter(({ label }) => patterns.length === 0 || patterns.some((pattern) => label.includes(pattern)))
@@ -63,12 +66,26 @@ async function filesIn(directory: string): Promise<Job[]> {
   }))
 }
 
-async function zfsJobs(): Promise<Job[]> {
-  const names = await testFiles('zfs')
-  return profiles.flatMap((profile) =>
+async function guestJobs(directory: string): Promise<Job[]> {
+  return jobsOn('in-guest.js', directory, profiles, (profile) => profile)
+}
+
+async function engineJobs(directory: string): Promise<Job[]> {
+  return jobsOn('in-engine.js', directory, releases, (release) => `embedded ${release}`)
+}
+
+/** Each file of a directory on each of some OpenZFSes, by a program that takes which one it is and the file. */
+async function jobsOn(
+  program: string,
+  directory: string,
+  kinds: readonly string[],
+  label: (kind: string) => string,
+): Promise<Job[]> {
+  const names = await testFiles(directory)
+  return kinds.flatMap((kind) =>
     names.map((name) => ({
-      label: `zfs/${name} (${profile})`,
-      argv: [join(here, 'in-guest.js'), profile, `test/zfs/${name}`],
+      label: `${directory}/${name} (${label(kind)})`,
+      argv: [join(here, program), kind, `test/${directory}/${name}`],
       alone: name.includes('.alone.'),
     })),
   )

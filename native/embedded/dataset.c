@@ -44,7 +44,11 @@ static int FilesystemNature(nvlist_t *properties, nvlist_t *nature) {
     nvlist_remove_all(properties, name);
     fnvlist_add_uint64(nature, name, value);
   }
-  return 0;
+  uint64_t version = ZPL_VERSION;
+  int error = nvlist_lookup_uint64(properties, zfs_prop_to_name(ZFS_PROP_VERSION), &version);
+  if (error != 0 && error != ENOENT) return EINVAL;
+  nvlist_remove_all(properties, zfs_prop_to_name(ZFS_PROP_VERSION));
+  return version == ZPL_VERSION ? 0 : ENOTSUP;
 }
 
 static int Create(const char *name, int type, nvlist_t *properties, const uint8_t *key, unsigned length) {

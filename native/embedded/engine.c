@@ -41,12 +41,15 @@ static void AvoidForeignCode(void) {}
 
 static void Start(void) {
   extern char *spa_config_path;
+  extern unsigned zfs_trim_txg_batch __attribute__((weak));
   // The system's own list of pools: those are the kernel's, and opening one here would destroy it.
   spa_config_path = "/dev/null/none";
   zfs_arc_max = CacheSize();
   // The default for the least is more than that on a large machine, and then wins.
   zfs_arc_min = 32ULL << 20;
   zfs_dirty_data_max = 128ULL << 20;
+  // Within so many transaction groups all that is free is given back to the disk. Not every release lets that be said.
+  if (&zfs_trim_txg_batch != NULL) zfs_trim_txg_batch = 4;
   // Its threads inherit this one's mask, and must never run a signal handler of the application.
   sigset_t all, before;
   sigfillset(&all);

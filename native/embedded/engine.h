@@ -15,6 +15,18 @@ void VolumesUnlock(void);
 /** Whether `pool` may take `bytes` more: grows its file where it has less than that. ENOSPC: so has the file's own disk. */
 int PoolReserve(const char *name, uint64_t bytes);
 
+/** Returns when everything written to the dataset's pool before is on disk. */
+int PoolSync(const char *dataset);
+
+/** How much of a stream is read between two looks at the space it goes to. */
+static const uint64_t kReserveStep = 16ULL << 20;
+
+/**
+ * How many bytes the disk below lets come into the dataset's pool; UINT64_MAX where that can't be told. Not to be called with
+ * anything of the pool held: it waits for who opens and closes pools, and they for all that is held.
+ */
+uint64_t PoolRoom(const char *dataset);
+
 /** Lists may be null; `errors` gets an int32 for each property that was not set. */
 int PropertiesSet(const char *dataset, zprop_source_t source, nvlist_t *properties, nvlist_t *errors);
 

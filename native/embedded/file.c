@@ -8,8 +8,6 @@
 #include "record.h"
 
 enum { kStreamMark = -1794, kStreamBuffer = 256 * 1024 };
-// How much of a stream is read between two looks at the space it goes to.
-static const uint64_t kReserveStep = 16ULL << 20;
 
 /* A stream to receive. libzpool knows the first member only. */
 typedef struct stream {
@@ -60,7 +58,11 @@ static int Fill(stream_t *stream) {
 static int StreamRead(stream_t *stream, void *buffer, size_t count, ssize_t *left) {
   if (stream->start == stream->end) {
     int error = Fill(stream);
-    if (error != 0) return error;
+    if (error != 0) {
+      // Nothing read would be taken for the stream's end, whatever the error.
+      if (left != NULL) *left = 0;
+      return error;
+    }
   }
   size_t taken = MIN(count, stream->end - stream->start);
   memcpy(buffer, stream->buffer + stream->start, taken);
@@ -106,3 +108,17 @@ FLOCKER_EMBEDDED_API int zfs_file_open(const char *path, int flags, int mode, zf
   (*file)->f_dump_fd = -1;
   return 0;
 }
+
+static int PunchHole(zfs_file_t *file, loff_t offset, loff_t length) {
+  return fallocate(file->f_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0 ? 0 : errno;
+}
+
+#if FLOCKER_OPENZFS >= 202
+FLOCKER_EMBEDDED_API int zfs_file_deallocate(zfs_file_t *file, loff_t offset, loff_t length) {
+  return PunchHole(file, offset, length);
+}
+#else
+FLOCKER_EMBEDDED_API int zfs_file_fallocate(zfs_file_t *file, int mode, loff_t offset, loff_t length) {
+  return PunchHole(file, offset, length);
+}
+#endif

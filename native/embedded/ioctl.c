@@ -28,13 +28,25 @@ static int PutList(zfs_cmd_t *command, nvlist_t *list) {
   return error;
 }
 
-static int PutStats(zfs_cmd_t *command, objset_t *os) {
+// A pool's file may be larger than its disk has room for.
+static void CapAvailable(nvlist_t *properties, uint64_t room) {
+  nvlist_t *entry;
+  uint64_t available;
+  const char *name = zfs_prop_to_name(ZFS_PROP_AVAILABLE);
+  if (nvlist_lookup_nvlist(properties, name, &entry) != 0) return;
+  if (nvlist_lookup_uint64(entry, ZPROP_VALUE, &available) != 0 || available <= room) return;
+  fnvlist_add_uint64(entry, ZPROP_VALUE, room);
+}
+
+/** `room` is what PoolRoom said. */
+static int PutStats(zfs_cmd_t *command, objset_t *os, uint64_t room) {
   nvlist_t *list;
   dmu_objset_fast_stat(os, &command->zc_objset_stats);
   if (command->zc_nvlist_dst == 0) return 0;
   int error = dsl_prop_get_all(os, &list);
   if (error != 0) return error;
   dmu_objset_stats(os, list);
+  CapAvailable(list, room);
   // What a receive has not finished may have no size yet.
   if (!command->zc_objset_stats.dds_inconsistent && dmu_objset_type(os) == DMU_OST_ZVOL) {
     error = VolumeProperties(os, list);
@@ -47,9 +59,10 @@ static int PutStats(zfs_cmd_t *command, objset_t *os) {
 
 static int ObjsetStats(zfs_cmd_t *command) {
   objset_t *os;
+  uint64_t room = PoolRoom(command->zc_name);
   int error = dmu_objset_hold(command->zc_name, FTAG, &os);
   if (error != 0) return error;
-  error = PutStats(command, os);
+  error = PutStats(command, os, room);
   dmu_objset_rele(os, FTAG);
   return error;
 }
@@ -63,7 +76,7 @@ static int NextChild(zfs_cmd_t *command) {
   do {
     error = dmu_dir_list_next(os, sizeof(command->zc_name) - length, command->zc_name + length, NULL,
                               &command->zc_cookie);
-  } while (error == 0 && strchr(command->zc_name, '$') != NULL);
+  } while (error == 0 && strpbrk(command->zc_name, "$%") != NULL);
   dmu_objset_rele(os, FTAG);
   return error;
 }
@@ -94,16 +107,16 @@ static int SnapshotRange(const zfs_cmd_t *command, uint64_t *least, uint64_t *gr
   return 0;
 }
 
-static int PutSnapshot(zfs_cmd_t *command, dsl_dataset_t *snapshot) {
+static int PutSnapshot(zfs_cmd_t *command, dsl_dataset_t *snapshot, uint64_t room) {
   objset_t *os;
   int error = dmu_objset_from_ds(snapshot, &os);
   if (error != 0) return error;
-  if (!command->zc_simple) return PutStats(command, os);
+  if (!command->zc_simple) return PutStats(command, os, room);
   dmu_objset_fast_stat(os, &command->zc_objset_stats);
   return 0;
 }
 
-static int NextSnapshot(zfs_cmd_t *command, objset_t *os, char *name, size_t size) {
+static int NextSnapshot(zfs_cmd_t *command, objset_t *os, uint64_t room, char *name, size_t size) {
   uint64_t least, greatest;
   int error = SnapshotRange(command, &least, &greatest);
   while (error == 0) {
@@ -114,7 +127,7 @@ static int NextSnapshot(zfs_cmd_t *command, objset_t *os, char *name, size_t siz
     if (error != 0) return error;
     uint64_t txg = dsl_dataset_phys(snapshot)->ds_creation_txg;
     boolean_t wanted = txg >= least && txg <= (greatest == 0 ? UINT64_MAX : greatest);
-    if (wanted) error = PutSnapshot(command, snapshot);
+    if (wanted) error = PutSnapshot(command, snapshot, room);
     dsl_dataset_rele(snapshot, FTAG);
     if (wanted) return error;
   }
@@ -124,13 +137,14 @@ static int NextSnapshot(zfs_cmd_t *command, objset_t *os, char *name, size_t siz
 static int SnapshotListNext(zfs_cmd_t *command) {
   objset_t *os;
   size_t length = strlen(command->zc_name);
+  uint64_t room = PoolRoom(command->zc_name);
   int error = dmu_objset_hold(command->zc_name, FTAG, &os);
   if (error != 0) return error == ENOENT ? ESRCH : error;
   if (length + 2 >= ZFS_MAX_DATASET_NAME_LEN) {
     error = ESRCH;
   } else {
     command->zc_name[length] = '@';
-    error = NextSnapshot(command, os, command->zc_name + length + 1, sizeof(command->zc_name) - length - 1);
+    error = NextSnapshot(command, os, room, command->zc_name + length + 1, sizeof(command->zc_name) - length - 1);
     if (error != 0) command->zc_name[length] = '\0';
   }
   dmu_objset_rele(os, FTAG);
@@ -191,6 +205,7 @@ static int InheritProp(zfs_cmd_t *command) {
   if (property == ZPROP_USERPROP) {
     return zfs_prop_user(name) ? dsl_prop_inherit(command->zc_name, name, source) : EINVAL;
   }
+  if (property == ZFS_PROP_MLSLABEL) return EPERM;
   if (!toReceived && !zfs_prop_inheritable(property)) return EINVAL;
   if (property == ZFS_PROP_VOLSIZE || property == ZFS_PROP_VERSION) return EINVAL;
   return InheritSpecial(command->zc_name, source, property);

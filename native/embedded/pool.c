@@ -22,6 +22,9 @@ static const uint64_t kLeastSize = 128ULL << 20;
 // What the disk below must keep free: a pool whose own writes fail stops for good.
 static const uint64_t kDiskReserve = 64ULL << 20;
 
+// Below this what is freed is wanted back from the pool without delay.
+static const uint64_t kLowRoom = 256ULL << 20;
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pool_t *pools;
 
@@ -62,6 +65,8 @@ static nvlist_t *PoolProperties(void) {
   nvlist_t *properties = fnvlist_alloc();
   // The system's list of pools is the kernel's.
   fnvlist_add_string(properties, zpool_prop_to_name(ZPOOL_PROP_CACHEFILE), "none");
+  // What is freed goes back to the disk.
+  fnvlist_add_uint64(properties, zpool_prop_to_name(ZPOOL_PROP_AUTOTRIM), SPA_AUTOTRIM_ON);
   return properties;
 }
 
@@ -224,6 +229,15 @@ FLOCKER_EMBEDDED_API int flocker_embedded_pool_grow(const char *name, uint64_t s
   return error;
 }
 
+int PoolSync(const char *dataset) {
+  spa_t *spa;
+  int error = spa_open(dataset, &spa, FTAG);
+  if (error != 0) return error;
+  txg_wait_synced(spa_get_dsl(spa), 0);
+  spa_close(spa, FTAG);
+  return 0;
+}
+
 typedef struct space {
   uint64_t total, left;
   /* Taken, but not written and not yet off `left`. */
@@ -241,13 +255,48 @@ static int ReadSpace(const char *name, space_t *space) {
   return 0;
 }
 
+static int DiskFree(const pool_t *pool, uint64_t *free) {
+  struct statvfs disk;
+  if (fstatvfs(pool->file, &disk) != 0) return errno;
+  *free = (uint64_t)disk.f_bavail * disk.f_frsize;
+  return 0;
+}
+
+// Has what is free in the pool given back to the disk at once, where this release can be told to.
+static int HurryTrim(const char *name) {
+  extern void vdev_autotrim_kick(spa_t *) __attribute__((weak));
+  spa_t *spa;
+  if (vdev_autotrim_kick == NULL) return 0;
+  int error = spa_open(name, &spa, FTAG);
+  if (error != 0) return error;
+  spa_config_enter(spa, SCL_CONFIG, FTAG, RW_READER);
+  vdev_autotrim_kick(spa);
+  spa_config_exit(spa, SCL_CONFIG, FTAG);
+  spa_close(spa, FTAG);
+  return 0;
+}
+
+/** What is there without what must stay and what waits to be written, of which the disk may not know yet. */
+static int ReadRoom(const pool_t *pool, space_t *space, uint64_t *room) {
+  uint64_t free;
+  int error = ReadSpace(pool->name, space);
+  if (error == 0) error = DiskFree(pool, &free);
+  if (error != 0) return error;
+  *room = free - MIN(free, kDiskReserve + 2 * space->waiting);
+  return *room < kLowRoom ? HurryTrim(pool->name) : 0;
+}
+
 static int Reserve(const pool_t *pool, uint64_t bytes) {
   space_t space;
-  struct statvfs disk;
-  int error = ReadSpace(pool->name, &space);
+  uint64_t room;
+  int error = ReadRoom(pool, &space, &room);
+  // What waits may take less than was put aside for it.
+  if (error == 0 && room < bytes && space.waiting > 0) {
+    error = PoolSync(pool->name);
+    if (error == 0) error = ReadRoom(pool, &space, &room);
+  }
   if (error != 0) return error;
-  if (fstatvfs(pool->file, &disk) != 0) return errno;
-  if ((uint64_t)disk.f_bavail * disk.f_frsize < bytes + 2 * space.waiting + kDiskReserve) return ENOSPC;
+  if (room < bytes) return ENOSPC;
   // The pool keeps a part for itself, and tells all that may wait to be written off what is left.
   uint64_t margin = 2 * zfs_dirty_data_max;
   if (space.left > bytes + margin + space.total / 4) return 0;
@@ -262,4 +311,16 @@ int PoolReserve(const char *dataset, uint64_t bytes) {
   int error = pool == NULL ? ENOENT : Reserve(pool, bytes);
   pthread_mutex_unlock(&lock);
   return error;
+}
+
+uint64_t PoolRoom(const char *dataset) {
+  char name[ZFS_MAX_DATASET_NAME_LEN];
+  space_t space;
+  uint64_t room = 0;
+  PoolNameOf(dataset, name);
+  pthread_mutex_lock(&lock);
+  pool_t *pool = *Find(name);
+  int error = pool == NULL ? ENOENT : ReadRoom(pool, &space, &room);
+  pthread_mutex_unlock(&lock);
+  return error != 0 ? UINT64_MAX : room - MIN(room, 2 * kReserveStep);
 }

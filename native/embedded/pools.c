@@ -1,14 +1,7 @@
 /* libzfs_core's functions of a whole pool. */
 #include "engine.h"
 
-FLOCKER_EMBEDDED_API int lzc_sync(const char *pool, nvlist_t *options, nvlist_t **result) {
-  spa_t *spa;
-  int error = spa_open(pool, &spa, FTAG);
-  if (error != 0) return error;
-  txg_wait_synced(spa_get_dsl(spa), 0);
-  spa_close(spa, FTAG);
-  return 0;
-}
+FLOCKER_EMBEDDED_API int lzc_sync(const char *pool, nvlist_t *options, nvlist_t **result) { return PoolSync(pool); }
 
 // zcp_eval would say ECHRNG, as of an error of the program's own.
 static int CheckOpen(const char *pool) {

@@ -21,18 +21,49 @@ static int CheckUser(const char *name, nvpair_t *value) {
   return strlen(text) >= ZAP_MAXVALUELEN ? E2BIG : 0;
 }
 
-static int CheckNative(zfs_prop_t property, nvpair_t *value) {
+static boolean_t IsFilesystem(const char *dataset) {
+  objset_t *os;
+  if (dmu_objset_hold(dataset, FTAG, &os) != 0) return B_FALSE;
+  boolean_t is = dmu_objset_type(os) == DMU_OST_ZFS;
+  dmu_objset_rele(os, FTAG);
+  return is;
+}
+
+static int CheckKind(zfs_prop_t property, nvpair_t *value) {
   uint64_t number;
   const char *known;
   boolean_t isText = zfs_prop_get_type(property) == PROP_TYPE_STRING;
   if (nvpair_type(value) == DATA_TYPE_STRING) return isText ? 0 : EINVAL;
   if (isText || nvpair_value_uint64(value, &number) != 0) return EINVAL;
-  if (zfs_prop_get_type(property) == PROP_TYPE_INDEX && zfs_prop_index_to_string(property, number, &known) != 0) {
-    return ZFS_ERR_BADPROP;
+  if (zfs_prop_get_type(property) != PROP_TYPE_INDEX) return 0;
+  return zfs_prop_index_to_string(property, number, &known) != 0 ? ZFS_ERR_BADPROP : 0;
+}
+
+static boolean_t IsForFilesystems(zfs_prop_t property) {
+#if FLOCKER_OPENZFS >= 203
+  if (property == ZFS_PROP_LONGNAME) return B_TRUE;
+#endif
+  return property == ZFS_PROP_VERSION;
+}
+
+/** What a dataset can't be given though it is of the right kind: zfs_check_settable and zfs_prop_set_special. */
+static int CheckNative(const char *dataset, zfs_prop_t property, nvpair_t *value) {
+  uint64_t number = 0;
+  (void)nvpair_value_uint64(value, &number);
+  switch (property) {
+    case ZFS_PROP_RECORDSIZE:
+    case ZFS_PROP_VOLBLOCKSIZE:
+      return number < SPA_MINBLOCKSIZE || number > zfs_max_recordsize || !ISP2(number) ? ERANGE : 0;
+    case ZFS_PROP_SPECIAL_SMALL_BLOCKS:
+      // libzpool asserts what the kernel does not ask for.
+      return ISP2(number) && number <= SPA_OLD_MAXBLOCKSIZE ? 0 : ENOTSUP;
+    case ZFS_PROP_SHARESMB:
+      return IsFilesystem(dataset) ? 0 : ENOTSUP;
+    case ZFS_PROP_MLSLABEL:
+      return EPERM;
+    default:
+      return IsForFilesystems(property) && !IsFilesystem(dataset) ? EINVAL : 0;
   }
-  return property == ZFS_PROP_RECORDSIZE && (number < SPA_MINBLOCKSIZE || number > SPA_MAXBLOCKSIZE || !ISP2(number))
-             ? ERANGE
-             : 0;
 }
 
 static int Check(const char *dataset, zprop_source_t source, nvpair_t *pair) {
@@ -40,13 +71,27 @@ static int Check(const char *dataset, zprop_source_t source, nvpair_t *pair) {
   zfs_prop_t property = zfs_name_to_prop(name);
   nvpair_t *value = ValueOf(pair);
   if (value == NULL) return EINVAL;
+  boolean_t inherits = nvpair_type(value) == DATA_TYPE_BOOLEAN;
+  int error = inherits || property == ZPROP_USERPROP ? 0 : CheckKind(property, value);
+  if (error != 0) return error;
   if (property != ZPROP_USERPROP) {
     if (strchr(dataset, '@') != NULL) return EINVAL;
     if (zfs_prop_readonly(property) && !zfs_prop_setonce(property)) return EINVAL;
   }
-  if (source == ZPROP_SRC_INHERITED) return nvpair_type(value) == DATA_TYPE_BOOLEAN ? 0 : EINVAL;
-  if (nvpair_type(value) == DATA_TYPE_BOOLEAN) return source == ZPROP_SRC_LOCAL ? EINVAL : 0;
-  return property == ZPROP_USERPROP ? CheckUser(name, value) : CheckNative(property, value);
+  if (source == ZPROP_SRC_INHERITED) return inherits ? 0 : EINVAL;
+  if (inherits) return source == ZPROP_SRC_LOCAL ? EINVAL : 0;
+  return property == ZPROP_USERPROP ? CheckUser(name, value) : CheckNative(dataset, property, value);
+}
+
+// A filesystem is born with the newest version; one that came with an older one stays so.
+static int SetVersion(const char *dataset, uint64_t version) {
+  uint64_t now = 0;
+  nvlist_t *list = fnvlist_alloc();
+  int error = FilesystemProperties(dataset, list);
+  if (error == 0) error = nvlist_lookup_uint64(list, zfs_prop_to_name(ZFS_PROP_VERSION), &now);
+  nvlist_free(list);
+  if (error != 0 || version == now) return error;
+  return version < now ? EINVAL : ENOTSUP;
 }
 
 /** Sets what isn't just kept by name. kPlain where it is. */
@@ -71,7 +116,7 @@ static int SetSpecial(const char *dataset, zprop_source_t source, nvpair_t *pair
     case ZFS_PROP_VOLSIZE:
       return VolumeResize(dataset, number);
     case ZFS_PROP_VERSION:
-      return ENOTSUP;
+      return SetVersion(dataset, number);
     case ZFS_PROP_FILESYSTEM_LIMIT:
     case ZFS_PROP_SNAPSHOT_LIMIT:
       if (number != UINT64_MAX) error = dsl_dir_activate_fs_ss_limit(dataset);

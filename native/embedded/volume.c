@@ -8,7 +8,7 @@ static const char kSizeName[] = "size";
 static const uint64_t kWriteSize = 1ULL << 20;
 
 int VolumeCheckSize(uint64_t size, uint64_t block) {
-  if (block < SPA_MINBLOCKSIZE || block > (1 << 20) || !ISP2(block)) return EDOM;
+  if (block < SPA_MINBLOCKSIZE || block > (uint64_t)zfs_max_recordsize || !ISP2(block)) return EDOM;
   return size == 0 || size % block != 0 || size > INT64_MAX ? EINVAL : 0;
 }
 
@@ -159,11 +159,4 @@ FLOCKER_EMBEDDED_API int flocker_embedded_volume_discard(const char *dataset, ui
   return WithVolume(dataset, B_TRUE, Discard, &transfer);
 }
 
-FLOCKER_EMBEDDED_API int flocker_embedded_volume_flush(const char *dataset) {
-  spa_t *spa;
-  int error = spa_open(dataset, &spa, FTAG);
-  if (error != 0) return error;
-  txg_wait_synced(spa_get_dsl(spa), 0);
-  spa_close(spa, FTAG);
-  return 0;
-}
+FLOCKER_EMBEDDED_API int flocker_embedded_volume_flush(const char *dataset) { return PoolSync(dataset); }

@@ -41,7 +41,7 @@ export async function getProperties(name: string): Promise<Record<string, Proper
  *
  * @param properties native or user ones; snapshots can have user properties only
  * @throws ManyError with each property's own error in `failures`; ZfsError `NOT_FOUND`, `BAD_PROPERTY`, `READ_ONLY`;
- *   ArgumentError for an unknown property or value
+ *   ArgumentError for an unknown or read-only property, or an unknown value
  */
 export async function setProperties(name: string, properties: Readonly<Record<string, PropertyInput>>): Promise<void> {
   checkAny(name)

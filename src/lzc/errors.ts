@@ -65,6 +65,8 @@ const common: Readonly<Record<number, Meaning>> = {
   },
   [errno.EXDEV]: { code: 'INVALID_ARGUMENT', why: 'the names are in different pools or filesystems' },
   [errno.EINVAL]: { code: 'INVALID_ARGUMENT', why: 'ZFS refused an argument' },
+  [errno.EDOM]: { code: 'BAD_PROPERTY', why: 'a block size is out of range' },
+  [errno.ERANGE]: { code: 'BAD_PROPERTY', why: "a property's value is out of range" },
   [errno.ENAMETOOLONG]: { code: 'INVALID_NAME', why: 'a name is too long' },
   [errno.ENOTSUP]: { code: 'NOT_SUPPORTED', why: 'the pool or the loaded ZFS module has no such feature' },
   [errno.EIO]: { code: 'IO', why: 'a device failed', next: 'See zpool status.' },

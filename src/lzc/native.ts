@@ -222,7 +222,8 @@ function libraryError(library: string, detail: string): AddonError {
 }
 
 function engineError(file: string, detail: string): AddonError {
-  return new AddonError('EMBEDDED_MISSING', `The embedded OpenZFS can't be loaded: ${detail || file}`, {
+  const what = detail.includes(file) ? detail : `${file}: ${detail}`
+  return new AddonError('EMBEDDED_MISSING', `The embedded OpenZFS can't be loaded: ${what}`, {
     next: 'Build it: node scripts/build-embedded.mjs --require, in the directory of this package. It needs a C compiler (apt install gcc libc6-dev) and, where it can not fetch them, libzpool6linux (or libzpool5linux) and libzfslinux-dev; to run it needs libblkid1, libudev1 and libtirpc3.',
   })
 }

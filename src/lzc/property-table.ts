@@ -50,6 +50,19 @@ function compressionTable(): Record<string, number> {
 const names = (kind: PropertyKind, list: string): Record<string, PropertyKind> =>
   Object.fromEntries(list.split(' ').map((name) => [name, kind]))
 
+/**
+ * What ZFS alone says of a dataset (PROP_READONLY in zcommon/zfs_prop.c). The kernel does not refuse to have these set: it keeps
+ * a value that nothing reads.
+ */
+export const readonlyProperties: ReadonlySet<string> = new Set(
+  (
+    'used available referenced compressratio refcompressratio usedbysnapshots usedbydataset usedbychildren ' +
+    'usedbyrefreservation userrefs written logicalused logicalreferenced filesystem_count snapshot_count guid createtxg ' +
+    'objsetid numclones useraccounting unique inconsistent ivsetguid keyguid redacted creation snapshots_changed remaptxg ' +
+    'mounted origin type name prevsnap receive_resume_token encryptionroot keystatus defer_destroy'
+  ).split(' '),
+)
+
 /** Every native property of OpenZFS 2.1 to 2.4 that a dataset, snapshot or bookmark can have. */
 export const propertyTable: Readonly<Record<string, PropertyKind>> = {
   ...names(

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../errors.js'
 import { checkUserProperty, isUserProperty } from './names.js'
-import { type PropertyKind, propertyTable } from './property-table.js'
+import { type PropertyKind, propertyTable, readonlyProperties } from './property-table.js'
 
 /** A property to be set: a name of its value (`on`, `lz4`), a size (`16K`, `20 GiB`), a number of bytes, any text for a user property. */
 export type PropertyInput = string | bigint | number
@@ -15,7 +15,7 @@ const blockSizes = new Set(['recordsize', 'volblocksize'])
 
 /**
  * Turns properties into what the kernel takes: uint64 for native ones that are numbers or have named values, else strings.
- * @throws ArgumentError for an unknown property, or a value that it can't have
+ * @throws ArgumentError for a property that is unknown or read-only, or a value that it can't have
  */
 export function encodeProperties(properties: Readonly<Record<string, PropertyInput>>): Record<string, bigint | string> {
   return Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, encodeProperty(name, value)]))
@@ -26,7 +26,9 @@ export function encodeProperty(name: string, value: PropertyInput): bigint | str
   if (isUserProperty(name)) return userValue(checkUserProperty(name), value)
   // A user's or group's own quota, userquota@alice, is neither: the kernel takes it in a form of its own.
   const kind = Object.hasOwn(propertyTable, name) ? propertyTable[name] : undefined
-  if (kind === undefined) throw new ArgumentError(`${JSON.stringify(name)} is not a property that can be set`)
+  if (kind === undefined || readonlyProperties.has(name)) {
+    throw new ArgumentError(`${JSON.stringify(name)} is not a property that can be set`)
+  }
   if (kind === 'string') return text(name, value)
   return kind === 'number' ? number(name, value) : index(name, kind, value)
 }

@@ -180,6 +180,12 @@ export class ReceiveStream extends Writable {
     if (head.length < beginRecordBytes) return undefined
     const record = Buffer.from(head.subarray(0, beginRecordBytes))
     this.#begin = parseBeginRecord(record)
+    // The kernel would receive what nothing can use.
+    if (this.#begin.type === 'other') {
+      throw new StreamError('STREAM_INVALID', `${this.#snapshot} can't be received: it is no filesystem or volume`, {
+        dataset: this.#snapshot,
+      })
+    }
     if (this.#options.raw && !this.#begin.features.includes('raw')) {
       throw new StreamError('STREAM_UNEXPECTED', `${this.#snapshot} can't be received: the stream is not raw`, {
         dataset: this.#snapshot,

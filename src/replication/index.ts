@@ -1,10 +1,33 @@
 export { Claims } from './claims.js'
+export { FailedSteps } from './failed-steps.js'
+export { type NameFilter, nameFilter, type Pattern } from './filter.js'
+export { formatBytes, formatPlan, planTotals } from './format-plan.js'
 export { LocalDestination } from './local-destination.js'
 export { checkVolumeName } from './names.js'
 export { ensureParents } from './parents.js'
 export { type LocalHost, Peer } from './peer.js'
+export { planTree, type TreePlanOptions } from './plan-tree.js'
 export type { Progress } from './progress.js'
 export { pullVolume } from './pull.js'
 export { type PushSource, pushVolume } from './push.js'
 export type { ReplicationOptions, ReplicationResult, ResumedStream } from './replication.js'
+export {
+  decideRetention,
+  type Retained,
+  type Retention,
+  type RetentionPeer,
+  type RetentionPolicy,
+  type RetentionReason,
+  type RetentionSituation,
+  type RetentionSnapshot,
+} from './retention.js'
 export { type ServeSettings, serve } from './serve.js'
+export {
+  type DatasetType,
+  type SnapshotOrigin,
+  type Tree,
+  type TreeDataset,
+  type TreeSnapshot,
+  withSnapshotNow,
+} from './tree.js'
+export type * from './tree-plan.js'

@@ -22,3 +22,10 @@ export interface Inventory {
 export function newestFirst<P extends SnapshotPoint>(points: readonly P[]): P[] {
   return [...points].sort((a, b) => (a.createtxg < b.createtxg ? 1 : a.createtxg > b.createtxg ? -1 : 0))
 }
+
+/** The newest point; `undefined` where there is none. */
+export function newestOf<P extends SnapshotPoint>(points: readonly P[]): P | undefined {
+  let newest = points[0]
+  for (const point of points) if (newest === undefined || point.createtxg > newest.createtxg) newest = point
+  return newest
+}

@@ -21,6 +21,11 @@ export function timeStamp(now: Date): string {
   return now.toISOString().replaceAll(/[-:]/g, '')
 }
 
+/** Whether a snapshot's name is one that {@link snapshotName} makes. */
+export function isSnapshotName(name: string): boolean {
+  return /^flocker-\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{4}$/.test(name)
+}
+
 /** The bookmark that remembers the last point a peer has confirmed: `flocker:PEER:GUID`. */
 export function cursorName(peer: string, guid: bigint): string {
   return `${prefix}:${peer}:${guid.toString(16).padStart(16, '0')}`

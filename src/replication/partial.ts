@@ -1,9 +1,8 @@
 import type { SendFlags } from '../lzc/index.js'
 import type { ResumeToken } from '../stream/index.js'
-import type { SnapshotPoint } from './inventory.js'
-import type { LocalInventory } from './local.js'
+import type { BookmarkPoint, Inventory, SnapshotPoint } from './inventory.js'
 import type { MarkedSnapshot } from './pending.js'
-import { basesByGuid, type IncrementalBase } from './plan.js'
+import { baseWithGuid, type IncrementalBase } from './plan.js'
 
 /** Where to go on with an interrupted stream, and how to make the same stream again. */
 export interface ResumePoint {
@@ -14,8 +13,8 @@ export interface ResumePoint {
   flags: Required<Omit<SendFlags, 'saved'>>
 }
 
-export type PartialVerdict =
-  | { kind: 'resume'; target: MarkedSnapshot; base: IncrementalBase | undefined; resume: ResumePoint }
+export type PartialVerdict<P extends SnapshotPoint = MarkedSnapshot> =
+  | { kind: 'resume'; target: P; base: IncrementalBase | undefined; resume: ResumePoint }
   | { kind: 'stale'; reason: string }
 
 /**
@@ -23,8 +22,14 @@ export type PartialVerdict =
  * nothing is sent for what it says: only for what this host has under the GUIDs in it.
  *
  * @param raw whether streams of this dataset are raw
+ * @param origin the snapshot that the dataset is a clone of
  */
-export function judgePartial(token: ResumeToken, local: LocalInventory, raw: boolean): PartialVerdict {
+export function judgePartial<P extends SnapshotPoint>(
+  token: ResumeToken,
+  local: { dataset: string; snapshots: readonly P[]; bookmarks: readonly BookmarkPoint[] },
+  raw: boolean,
+  origin?: SnapshotPoint,
+): PartialVerdict<P> {
   const target = local.snapshots.find(({ guid }) => guid === token.toguid)
   if (target === undefined) {
     return stale(`it is a part of ${token.toname} (guid ${token.toguid}), which ${local.dataset} does not have`)
@@ -36,18 +41,26 @@ export function judgePartial(token: ResumeToken, local: LocalInventory, raw: boo
     return stale(token.raw ? 'its stream was raw, and would not be now' : 'its stream was not raw, and would be now')
   }
   if (token.fromguid === undefined) return resumeAt(token, target, undefined)
-  const base = basesByGuid(local).get(token.fromguid)
+  const base = baseOf(token.fromguid, local, origin)
   if (base === undefined || !isBefore(base, target)) {
     return stale(`its stream starts from guid ${token.fromguid}, of which there is neither snapshot nor bookmark now`)
   }
   return resumeAt(token, target, base)
 }
 
+function baseOf(guid: bigint, local: Inventory, origin: SnapshotPoint | undefined): IncrementalBase | undefined {
+  return origin?.guid === guid ? { kind: 'snapshot', ...origin } : baseWithGuid(local, guid)
+}
+
 function isBefore(base: SnapshotPoint, target: SnapshotPoint): boolean {
   return base.createtxg < target.createtxg
 }
 
-function resumeAt(token: ResumeToken, target: MarkedSnapshot, base: IncrementalBase | undefined): PartialVerdict {
+function resumeAt<P extends SnapshotPoint>(
+  token: ResumeToken,
+  target: P,
+  base: IncrementalBase | undefined,
+): PartialVerdict<P> {
   const { object, offset, bytes, largeBlocks, embedded, compressed, raw } = token
   return {
     kind: 'resume',
@@ -57,6 +70,6 @@ function resumeAt(token: ResumeToken, target: MarkedSnapshot, base: IncrementalB
   }
 }
 
-function stale(reason: string): PartialVerdict {
+function stale(reason: string): { kind: 'stale'; reason: string } {
   return { kind: 'stale', reason }
 }

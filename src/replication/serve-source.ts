@@ -5,7 +5,7 @@ import { newestFirst } from './inventory.js'
 import { readInventory } from './local.js'
 import { LocalSource } from './local-source.js'
 import { confirmVolume, maxListedPoints, offerVolume, sendVolume, snapshotVolume, withdrawVolume } from './messages.js'
-import { basesByGuid } from './plan.js'
+import { baseWithGuid } from './plan.js'
 import type { Gate, ServeSettings } from './serve.js'
 import type { SourceInventory, StreamOrder, Target } from './sides.js'
 
@@ -75,7 +75,7 @@ async function orderOf(dataset: string, params: SendParams, peer: string): Promi
   const { transfer, volume, guid, base, resume } = params
   const inventory = await readSource(dataset)
   const target = targetIn(inventory, peer, guid)
-  const found = base === undefined ? undefined : basesByGuid(inventory).get(base)
+  const found = base === undefined ? undefined : baseWithGuid(inventory, base)
   if (base !== undefined && found === undefined) {
     throw new ZfsError('NOT_FOUND', `${dataset} has no snapshot or bookmark with the GUID ${base}`, { dataset })
   }

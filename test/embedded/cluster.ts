@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { listSnapshots } from '../../src/datasets/index.js'
-import { createCa, createHostCertificate, type Host, openHost, type Volume } from '../../src/index.js'
+import { createCa, createHostCertificate, type Host, openHost, pushVolume, type Volume } from '../../src/index.js'
 import { VERBS } from '../../src/transport/index.js'
 import { readable } from '../../src/volumes/block.js'
 
@@ -21,8 +21,11 @@ export class Agent implements AsyncDisposable {
     private readonly ended: Promise<string>,
   ) {}
 
-  static async start(directory: string, argv: string[]): Promise<Agent> {
-    const child = spawn(process.execPath, [program, 'agent', '--port', '0', '--address', '127.0.0.1', ...argv], {
+  /** `wrapper`: a command that runs it. */
+  static async start(directory: string, argv: string[], wrapper: string[] = []): Promise<Agent> {
+    const command = [process.execPath, program, 'agent', '--port', '0', '--address', '127.0.0.1', ...argv]
+    const [file, ...rest] = [...wrapper, ...command] as [string, ...string[]]
+    const child = spawn(file, rest, {
       stdio: ['ignore', 'pipe', 'inherit'],
       cwd: directory,
     })
@@ -68,17 +71,9 @@ export async function openAlpha(directory: string): Promise<Host> {
   return openHost({ embedded: join(directory, 'a'), pool: 'alpha', credentials: join(directory, 'alpha') })
 }
 
-export function startBeta(directory: string): Promise<Agent> {
-  return Agent.start(directory, [
-    '--embedded',
-    'b',
-    '--pool',
-    'beta',
-    '--credentials',
-    'beta',
-    '--authorize',
-    'rules.json',
-  ])
+export function startBeta(directory: string, wrapper: string[] = []): Promise<Agent> {
+  const identity = ['--credentials', 'beta', '--authorize', 'rules.json']
+  return Agent.start(directory, ['--embedded', 'b', '--pool', 'beta', ...identity], wrapper)
 }
 
 /** Opens beta's pool in this process, for looking at it while no agent has it. */
@@ -109,4 +104,10 @@ export async function snapshotsOf(dataset: string): Promise<string[]> {
   const names: string[] = []
   for await (const { name } of listSnapshots(dataset)) names.push(name)
   return names
+}
+
+/** Pushes over a connection of its own to an agent on this machine. */
+export async function push(alpha: Host, volume: Volume, port: number) {
+  await using beta = await alpha.connect(`127.0.0.1:${port}`)
+  return await pushVolume(volume, beta)
 }

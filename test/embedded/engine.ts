@@ -39,6 +39,10 @@ async function buildOnce(zfs: Release): Promise<Built> {
   return { library, driver }
 }
 
+/** The user to run a process as: an ordinary one, also where this one is root. */
+export const nobody = (): { uid?: number; gid?: number } =>
+  process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
+
 /** A directory that everybody may use, and that is gone afterwards. */
 export async function withDirectory(use: (directory: string) => Promise<void>): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'flocker-zfs-embedded-'))
@@ -63,14 +67,19 @@ export class Engine implements AsyncDisposable {
 
   /** Where we are root the process is nobody's, unless `privileged`. */
   constructor({ driver, library }: Built, { privileged = false } = {}) {
-    const nobody = process.getuid?.() === 0 && !privileged ? { uid: 65534, gid: 65534 } : {}
-    this.#child = spawn(driver, [library], { stdio: ['pipe', 'pipe', 'inherit'], ...nobody })
+    const user = privileged ? {} : nobody()
+    this.#child = spawn(driver, [library], { stdio: ['pipe', 'pipe', 'inherit'], ...user })
     this.#exit = new Promise((done, failed) => {
       this.#child.on('exit', (status, signal) => done(signal ?? `status ${status}`))
       this.#child.on('error', failed)
     })
     if (this.#child.stdout === null) throw new Error('the driver has no output')
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
+  }
+
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('the driver has not started')
+    return this.#child.pid
   }
 
   /** What the engine answers to a command, whatever that is. */

@@ -10,11 +10,12 @@ import {
   type Progress,
   pushVolume,
   type ReplicationOptions,
+  type Verb,
   type Volume,
 } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
-import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, snapshotsOf, startBeta } from './cluster.js'
+import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
 import { build, withDirectory } from './engine.js'
 
 /** Replicas and their source are equal, and beta has kept so many snapshots. */
@@ -24,11 +25,6 @@ async function checkReplica(directory: string, source: Volume, snapshots: number
   assert.is(await digest(replica), await digest(source))
   assert.is((await snapshotsOf(replica.dataset)).length, snapshots)
   assert.is((await failure(replica.write(0, Buffer.alloc(512)))).code, 'READ_ONLY')
-}
-
-async function push(alpha: Host, volume: Volume, port: number) {
-  await using beta = await alpha.connect(`127.0.0.1:${port}`)
-  return await pushVolume(volume, beta)
 }
 
 test('full, incremental, unchanged', () =>
@@ -178,6 +174,31 @@ test('a part that nothing can be added to stops a push, until the caller has it 
     }
     assert.is(await agent.end('SIGTERM'), 'status 0')
     await checkReplica(directory, volume, 1)
+  }))
+
+test('the process that serves a replica gives it back', () =>
+  withDirectory(async (directory) => {
+    await using alpha = await openAlpha(directory)
+    await using beta = await openBeta(directory)
+    const verbs: Verb[] = ['inspect', 'receive']
+    const serve = (host: Host, peer: string) =>
+      host.listen({ port: 0, address: '127.0.0.1', authorize: [{ peer, verbs, datasets: [`${host.root}/**`] }] })
+    const [ours, theirs] = [await serve(alpha, 'beta'), await serve(beta, 'alpha')]
+    const lost = await alpha.createVolume('disk', { size: 16 * mebibyte })
+    await fill(lost, 0, 8)
+    const { snapshot, guid } = await push(alpha, lost, theirs.port)
+    const before = await digest(lost)
+    await lzc.destroySnapshots([snapshot])
+    await lzc.destroyBookmarks(
+      Object.keys(await lzc.getBookmarks(lost.dataset)).map((name) => `${lost.dataset}#${name}`),
+    )
+    await lzc.destroy(lost.dataset)
+
+    await using peer = await beta.connect(`127.0.0.1:${ours.port}`)
+    const name = snapshot.split('@')[1] as string
+    const returned = await pushVolume(await beta.getVolume('disk'), peer, { snapshot: name })
+    assert.equal([returned.kind, returned.guid], ['full', guid])
+    assert.is(await digest(await alpha.getVolume('disk')), before)
   }))
 
 test('what needs the kernel is not supported, and mistakes are told before anything is touched', () =>

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createCa, createHostCertificate, type Rule } from '../../src/index.js'
+import { installCredentials } from '../lab/pair.js'
 import { Cluster } from './cluster.js'
 import { checkRecovers, Unharmed, volumeWithReplica } from './failure.js'
 
@@ -24,7 +25,7 @@ test('a certificate of an unknown CA, an expired one, and a peer without rights'
   await volumeWithReplica(cluster, 'data', 1)
   const unharmed = await Unharmed.remember(cluster)
   const refused = async (directory: string, code: string, pattern: RegExp): Promise<void> => {
-    await cluster.installCredentials(cluster.alpha, directory, '/etc/other')
+    await installCredentials(cluster.alpha, directory, '/etc/other')
     const run = await cluster.push({ volume: 'data', credentials: '/etc/other' })
     assert.is(run.error?.code, code, run.error?.message)
     assert.match(run.error?.message ?? '', pattern)

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createCa, createHostCertificate, type Rule } from '../../src/index.js'
-import { type Host, type Lab, type LabProcess, openLab, type ProfileName } from './index.js'
+import { type Host, type Lab, type LabProcess, openLab, type ProfileName, type SpawnOptions } from './index.js'
 import { lines } from './lines.js'
 
 export interface PairOptions {
@@ -20,7 +20,7 @@ export interface PairOptions {
 export const credentialsDirectory = '/etc/flocker-zfs'
 export const agentPort = 4523
 const credentialFiles = ['ca.pem', 'host.pem', 'host.key']
-const commandLine = join(__dirname, '../../src/cli/main.js')
+export const commandLine = join(__dirname, '../../src/cli/main.js')
 
 /** The dataset below which a host's volumes live. */
 export function root(host: Host): string {
@@ -29,6 +29,48 @@ export function root(host: Host): string {
 
 function allowAll(datasets: string): Rule[] {
   return [{ peer: 'alpha', verbs: ['inspect', 'receive'], datasets: [`${datasets}/**`] }]
+}
+
+/** Puts a directory of credentials where the programs on that host look for them. */
+export async function installCredentials(host: Host, directory: string, target = credentialsDirectory): Promise<void> {
+  await host.run(['mkdir', '-p', target])
+  for (const name of credentialFiles) {
+    await host.writeFile(join(target, name), await readFile(join(directory, name)))
+    await host.run(['chmod', '600', join(target, name)])
+  }
+}
+
+/**
+ * Starts `flocker-zfs agent` on a host and waits until it listens.
+ * @param volumes the flags that say where its volumes are
+ * @param log where its log goes, a JSON text a line
+ */
+export async function startAgent(
+  host: Host,
+  volumes: readonly string[],
+  rules: readonly Rule[],
+  log: string[],
+  options: SpawnOptions = {},
+): Promise<LabProcess> {
+  const rulesFile = `${credentialsDirectory}/rules.json`
+  await host.writeFile(rulesFile, JSON.stringify(rules))
+  const flags = [...volumes, '--credentials', credentialsDirectory, '--authorize', rulesFile, '--port', `${agentPort}`]
+  const agent = host.spawn(['node', commandLine, 'agent', ...flags], options)
+  agent.stdin.end()
+  agent.stderr.resume()
+  for await (const line of lines(agent)) {
+    log.push(line)
+    if (line.includes('"listening"')) {
+      void followLog(agent, log)
+      return agent
+    }
+  }
+  throw new Error(`the agent did not start:\n${log.join('\n')}`)
+}
+
+/** An agent whose log nobody reads would come to a halt. */
+async function followLog(agent: LabProcess, log: string[]): Promise<void> {
+  for await (const line of lines(agent)) log.push(line)
 }
 
 interface PairParts {
@@ -96,7 +138,7 @@ export class Pair implements AsyncDisposable {
       identity: host.name,
       addresses: [host.name, host.address],
     })
-    await this.installCredentials(host, join(this.certificates, host.name))
+    await installCredentials(host, join(this.certificates, host.name))
     await host.run([
       'zpool',
       'create',
@@ -109,53 +151,16 @@ export class Pair implements AsyncDisposable {
     ])
   }
 
-  /** Puts a directory of credentials where the programs on that host look for them. */
-  async installCredentials(host: Host, directory: string, target = credentialsDirectory): Promise<void> {
-    await host.run(['mkdir', '-p', target])
-    for (const name of credentialFiles) {
-      await host.writeFile(join(target, name), await readFile(join(directory, name)))
-      await host.run(['chmod', '600', join(target, name)])
-    }
-  }
-
   /** Starts `flocker-zfs agent` on beta and waits until it listens. */
   async startAgent(): Promise<void> {
-    const rulesFile = `${credentialsDirectory}/rules.json`
-    await this.beta.writeFile(rulesFile, Buffer.from(JSON.stringify(this.parts.rules)))
-    const flags = [
-      '--pool',
-      this.beta.pool,
-      '--credentials',
-      credentialsDirectory,
-      '--authorize',
-      rulesFile,
-      '--port',
-      `${agentPort}`,
-    ]
-    const agent = this.beta.spawn(['node', commandLine, 'agent', ...flags])
-    this.agent = agent
-    agent.stdin.end()
-    agent.stderr.resume()
-    for await (const line of lines(agent)) {
-      this.agentLog.push(line)
-      if (line.includes('"listening"')) {
-        void this.#followLog(agent)
-        return
-      }
-    }
-    throw new Error(`the agent did not start:\n${this.agentLog.join('\n')}`)
-  }
-
-  /** An agent whose log nobody reads would come to a halt. */
-  async #followLog(agent: LabProcess): Promise<void> {
-    for await (const line of lines(agent)) this.agentLog.push(line)
+    this.agent = await startAgent(this.beta, ['--pool', this.beta.pool], this.parts.rules, this.agentLog)
   }
 
   /** Powers a host on again after a cut: same disks, pool imported, credentials (which live in memory) put back. */
   async revive(host: Host): Promise<void> {
     await host.boot()
     await host.importPools()
-    await this.installCredentials(host, join(this.certificates, host.name))
+    await installCredentials(host, join(this.certificates, host.name))
     if (host === this.beta) await this.startAgent()
   }
 

@@ -46,6 +46,8 @@ test('block sizes are powers of two', () => {
 test('unknown names and values', () => {
   for (const [name, value] of [
     ['nosuch', '1'],
+    ['used', 1],
+    ['keystatus', 'available'],
     ['toString', '1'],
     ['readonly', 'maybe'],
     ['readonly', 'toString'],

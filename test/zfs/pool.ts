@@ -1,11 +1,13 @@
 /** What the tests on a real pool share. They run inside a host of the lab, or as root on a machine with ZFS. */
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { promisify } from 'node:util'
+import * as assert from 'uvu/assert'
 import { FlockerError } from '../../src/errors.js'
 
 const execFileAsync = promisify(execFile)
@@ -57,9 +59,11 @@ export async function failure(promise: Promise<unknown>): Promise<FlockerError> 
   throw new Error('it did not fail')
 }
 
+/** All of a stream, once it has closed. */
 export async function collect(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of stream) chunks.push(chunk as Buffer)
+  if (!stream.closed) await once(stream, 'close')
   return Buffer.concat(chunks)
 }
 
@@ -67,6 +71,17 @@ export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = []
   for await (const item of items) list.push(item)
   return list
+}
+
+/** Aborts a send or a receive, which must end within a second. */
+export async function endsAtOnce(stream: Readable | Writable, abort: AbortController): Promise<void> {
+  const closed = new Promise((resolve) => stream.once('close', resolve))
+  const error = new Promise<Error & { code?: string }>((resolve) => stream.once('error', resolve))
+  const started = performance.now()
+  abort.abort()
+  assert.is((await error).code, 'ABORTED')
+  await closed
+  assert.ok(performance.now() - started < 1000, 'within a second')
 }
 
 /** This process's pipes, eventfds and /dev/zfs descriptors. */
@@ -94,4 +109,12 @@ export async function eventually(condition: () => boolean | Promise<boolean>, mi
     if (performance.now() > deadline) throw new Error('it did not come to hold in time')
     await pause(20)
   }
+}
+
+/** Runs something and checks that it leaves neither a descriptor nor, where they are all ours, a thread. */
+export async function leavesNothing(body: () => Promise<void>, ours = true): Promise<void> {
+  const before = { fds: descriptors().sort(), threads: threads() }
+  await body()
+  if (ours) await eventually(() => threads() <= before.threads)
+  assert.equal(descriptors().sort(), before.fds)
 }

@@ -1,0 +1,3 @@
+import { interop } from './interop.js'
+
+interop('oldest')

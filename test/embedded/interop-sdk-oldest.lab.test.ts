@@ -1,0 +1,3 @@
+import { interopOfSdk } from './interop-sdk.js'
+
+interopOfSdk('oldest')

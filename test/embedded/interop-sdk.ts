@@ -1,0 +1,47 @@
+/** The same through this package: the embedded engine in this process, the kernel's OpenZFS in programs of a lab host. */
+import { suite } from 'uvu'
+import { chooseEngine, closePool, openPool } from '../../src/lzc/index.js'
+import { type Lab, openLab, type ProfileName } from '../lab/index.js'
+import { SdkEmbeddedSide } from './embedded-side.js'
+import { build, withDirectory } from './engine.js'
+import { KernelSide, SdkKernelSide } from './kernel-side.js'
+import { roundTrip } from './round-trip.js'
+import { contents, described } from './side.js'
+
+/** As pushVolume sends: large blocks, embedded data and compressed blocks as they are. */
+const asPushed = 7
+
+export function interopOfSdk(profile: ProfileName): void {
+  const tests = suite(profile)
+  let lab: Lab
+  tests.before(async () => {
+    process.env.FLOCKER_ZFS_EMBEDDED_LIBRARY ??= (await build('2.3')).library
+    chooseEngine('embedded')
+    lab = await openLab({ hosts: [{ name: 'alpha', profile }] })
+    await KernelSide.prepare(lab.host('alpha'))
+  })
+  tests.after(() => lab[Symbol.asyncDispose]())
+
+  const withPool = async (use: (embedded: SdkEmbeddedSide, kernel: SdkKernelSide) => Promise<void>): Promise<void> => {
+    await withDirectory(async (directory) => {
+      await openPool(directory, 'emb')
+      try {
+        await use(new SdkEmbeddedSide(), new SdkKernelSide(lab.host('alpha')))
+      } finally {
+        await closePool('emb')
+      }
+    })
+  }
+  for (const content of contents) {
+    const name = `${content.encrypted ? 'raw-' : ''}${content.kind}`
+    tests(`${described(content)}: the ${profile} kernel, embedded, and back`, () =>
+      withPool((embedded, kernel) => roundTrip(`${name}-k`, kernel, embedded, content, asPushed)),
+    )
+    // The SDK makes no encrypted datasets.
+    if (content.encrypted) continue
+    tests(`${described(content)}: embedded, the ${profile} kernel, and back`, () =>
+      withPool((embedded, kernel) => roundTrip(`${name}-e`, embedded, kernel, content, asPushed)),
+    )
+  }
+  tests.run()
+}
