@@ -3,10 +3,15 @@
 #include "arguments.h"
 #include "engine.h"
 #include "hold.h"
+#include "interruptible.h"
+#include "keys.h"
 #include "mount.h"
 #include "operations.h"
+#include "pool_operations.h"
+#include "program.h"
 #include "state.h"
 #include "transfer.h"
+#include "wait.h"
 #include "zfs_ioctl.h"
 
 namespace flocker {
@@ -32,15 +37,21 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   return object;
 }
 
-/** features(): the optional functions of the open library, the file it came from, and the embedded engine's release. */
+/** has(function): whether the open library has that function of libzfs_core's. */
+Napi::Value HasFunction(const Napi::CallbackInfo& info) {
+  Library* library = RequireLibrary(info);
+  if (library == nullptr) return {};
+  Arguments arguments(info);
+  std::string name = arguments.Text(0);
+  if (!arguments.ok()) return {};
+  return Napi::Boolean::New(info.Env(), library->Has(name.c_str()));
+}
+
+/** features(): the file that the open library came from, and the embedded engine's release. */
 Napi::Value Features(const Napi::CallbackInfo& info) {
   Library* library = RequireLibrary(info);
   if (library == nullptr) return {};
-  std::vector<std::string> names = library->Features();
-  Napi::Array functions = Napi::Array::New(info.Env(), names.size());
-  for (size_t i = 0; i < names.size(); i++) functions.Set(i, names[i]);
   Napi::Object object = Napi::Object::New(info.Env());
-  object.Set("functions", functions);
   object.Set("path", library->Path());
   if (library->embedded()) object.Set("embedded", library->version());
   return object;
@@ -52,8 +63,14 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   State::Attach(env);
   exports.Set("choose", Napi::Function::New(env, Choose, "choose"));
   exports.Set("open", Napi::Function::New(env, Open, "open"));
+  exports.Set("has", Napi::Function::New(env, HasFunction, "has"));
   exports.Set("features", Napi::Function::New(env, Features, "features"));
   ExportOperations(env, exports);
+  ExportKeys(env, exports);
+  ExportPools(env, exports);
+  ExportPrograms(env, exports);
+  ExportInterruptible(env, exports);
+  ExportWaits(env, exports);
   ExportHolds(env, exports);
   ExportTransfers(env, exports);
   ExportIoctls(env, exports);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <napi.h>
+#include <string.h>
 
 #include <optional>
 #include <string>
@@ -37,11 +38,26 @@ class Arguments {
     return Packed(buffer.Data(), buffer.Data() + buffer.Length());
   }
 
+  /** Copies so many bytes, neither more nor fewer; false where there is no such argument. */
+  bool Bytes(size_t index, uint8_t* target, size_t size) {
+    if (Absent(index)) return false;
+    if (!Check(info_[index].IsBuffer(), index, "a Buffer")) return false;
+    auto buffer = info_[index].As<Napi::Buffer<uint8_t>>();
+    if (!Check(buffer.Length() == size, index, "of another size")) return false;
+    memcpy(target, buffer.Data(), size);
+    return true;
+  }
+
   bool Flag(size_t index) { return !Absent(index) && info_[index].ToBoolean().Value(); }
 
   int Int(size_t index) {
     if (!Check(info_[index].IsNumber(), index, "a number")) return 0;
     return info_[index].As<Napi::Number>().Int32Value();
+  }
+
+  std::optional<uint64_t> OptionalBigInt(size_t index) {
+    if (Absent(index)) return std::nullopt;
+    return BigInt(index);
   }
 
   uint64_t BigInt(size_t index) {

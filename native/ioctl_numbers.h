@@ -1,6 +1,6 @@
 #pragma once
 
-/* Numbers of the /dev/zfs ioctls that libzfs_core has no function for: OpenZFS's include/sys/fs/zfs.h, the same in 2.1 to 2.4. C and C++. */
+/* Numbers of /dev/zfs ioctls, most of which libzfs_core has no function for: OpenZFS's include/sys/fs/zfs.h, the same in 2.1 to 2.4. C and C++. */
 enum {
   kPoolConfigs = 0x5a04,
   kPoolStats = 0x5a05,
@@ -12,4 +12,5 @@ enum {
   kPoolGetProps = 0x5a27,
   kInheritProp = 0x5a2b,
   kObjsetReceivedProps = 0x5a33,
+  kPoolScrub = 0x5a57,
 };

@@ -111,17 +111,6 @@ int Library::Ioctl(unsigned long number, void* command) const {
   return ioctl(device_.get(), number, command) == 0 ? 0 : errno;
 }
 
-std::vector<std::string> Library::Features() const {
-  std::vector<std::string> names;
-#define FLOCKER_REQUIRED(name, result, parameters)
-#define FLOCKER_OPTIONAL(name, result, parameters) \
-  if (name != nullptr) names.push_back(#name);
-  FLOCKER_LZC_FUNCTIONS(FLOCKER_REQUIRED, FLOCKER_OPTIONAL)
-#undef FLOCKER_REQUIRED
-#undef FLOCKER_OPTIONAL
-  return names;
-}
-
 std::string Library::Path() const {
   Dl_info info;
   if (dladdr(reinterpret_cast<void*>(lzc_create), &info) == 0 || info.dli_fname == nullptr) return kCore;

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "unique_fd.h"
 
@@ -16,8 +15,8 @@ namespace flocker {
 using boolean = int;
 
 /**
- * Every libzfs_core function that this addon calls, as OpenZFS 2.1 to 2.4 declare it (include/libzfs_core.h).
- * REQUIRED ones exist in all of these; OPTIONAL ones are null where the loaded library is older.
+ * Every libzfs_core function that this addon calls, as OpenZFS 2.1 to 2.4 declare it (include/libzfs_core.h). Nothing works
+ * without REQUIRED ones; OPTIONAL ones are null where the loaded library is older, or is the embedded engine, which lacks them.
  */
 #define FLOCKER_LZC_FUNCTIONS(REQUIRED, OPTIONAL)                                                                     \
   REQUIRED(libzfs_core_init, int, (void))                                                                             \
@@ -41,6 +40,28 @@ using boolean = int;
   REQUIRED(lzc_receive_with_cmdprops, int,                                                                            \
            (const char*, nvlist*, nvlist*, uint8_t*, unsigned, const char*, boolean, boolean, boolean, int,           \
             const void*, int, uint64_t*, uint64_t*, uint64_t*, nvlist**))                                             \
+  OPTIONAL(lzc_rollback, int, (const char*, char*, int))                                                              \
+  OPTIONAL(lzc_get_bookmark_props, int, (const char*, nvlist**))                                                      \
+  OPTIONAL(lzc_snaprange_space, int, (const char*, const char*, uint64_t*))                                           \
+  OPTIONAL(lzc_send_space_resume_redacted, int,                                                                       \
+           (const char*, const char*, int, uint64_t, uint64_t, uint64_t, const char*, int, uint64_t*))                \
+  OPTIONAL(lzc_redact, int, (const char*, const char*, nvlist*))                                                      \
+  OPTIONAL(lzc_load_key, int, (const char*, boolean, uint8_t*, unsigned))                                             \
+  OPTIONAL(lzc_unload_key, int, (const char*))                                                                        \
+  OPTIONAL(lzc_change_key, int, (const char*, uint64_t, nvlist*, uint8_t*, unsigned))                                 \
+  OPTIONAL(lzc_channel_program, int, (const char*, const char*, uint64_t, uint64_t, nvlist*, nvlist**))               \
+  OPTIONAL(lzc_channel_program_nosync, int, (const char*, const char*, uint64_t, uint64_t, nvlist*, nvlist**))        \
+  OPTIONAL(lzc_sync, int, (const char*, nvlist*, nvlist**))                                                           \
+  OPTIONAL(lzc_reopen, int, (const char*, boolean))                                                                   \
+  OPTIONAL(lzc_pool_checkpoint, int, (const char*))                                                                   \
+  OPTIONAL(lzc_pool_checkpoint_discard, int, (const char*))                                                           \
+  OPTIONAL(lzc_initialize, int, (const char*, int, nvlist*, nvlist**))                                                \
+  OPTIONAL(lzc_trim, int, (const char*, int, uint64_t, boolean, nvlist*, nvlist**))                                   \
+  OPTIONAL(lzc_wait, int, (const char*, int, boolean*))                                                               \
+  OPTIONAL(lzc_wait_tag, int, (const char*, int, uint64_t, boolean*))                                                 \
+  OPTIONAL(lzc_wait_fs, int, (const char*, int, boolean*))                                                            \
+  OPTIONAL(lzc_set_bootenv, int, (const char*, const nvlist*))                                                        \
+  OPTIONAL(lzc_get_bootenv, int, (const char*, nvlist**))                                                             \
   OPTIONAL(lzc_receive_with_heal, int,                                                                                \
            (const char*, nvlist*, nvlist*, uint8_t*, unsigned, const char*, boolean, boolean, boolean, boolean, int,  \
             const void*, int, uint64_t*, uint64_t*, uint64_t*, nvlist**))                                             \
@@ -102,8 +123,8 @@ class Library {
   bool embedded() const { return version_ != nullptr; }
   /** The embedded engine's OpenZFS release, or null. */
   const char* version() const { return version_; }
-  /** The optional functions that this library has. */
-  std::vector<std::string> Features() const;
+  /** Whether this library has a function of libzfs_core's, called here or not. */
+  bool Has(const char* name) const { return Own(name) != nullptr; }
   /** The file that was loaded. */
   std::string Path() const;
 

@@ -1,8 +1,8 @@
 #include "operations.h"
 
-#include <errno.h>
-
 #include "arguments.h"
+#include "call_shapes.h"
+#include "key.h"
 
 namespace flocker {
 
@@ -22,57 +22,18 @@ class CallOperation : public Operation {
   Outcome outcome_;
 };
 
-/** A function of the shape int(nvlist, nvlist** errors). */
-using ListFunction = int (*Library::*)(nvlist*, nvlist**);
-/** A function of the shape int(name). */
-using NameFunction = int (*Library::*)(const char*);
-/** A function of the shape int(name, name). */
-using TwoNamesFunction = int (*Library::*)(const char*, const char*);
-
-template <ListFunction function>
-Napi::Value CallWithList(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  Packed packed = arguments.List(0);
-  if (!arguments.ok()) return {};
-  return Call(info, [packed](const Library& library, Outcome& outcome) {
-    Nvlist list(library), errors(library);
-    if ((outcome.error = list.Unpack(packed)) != 0) return;
-    outcome.error = (library.*function)(list.get(), errors.Out());
-    errors.Pack(&outcome.list);
-  });
-}
-
-template <NameFunction function>
-Napi::Value CallWithName(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string name = arguments.Text(0);
-  if (!arguments.ok()) return {};
-  return Call(info, [name](const Library& library, Outcome& outcome) {
-    outcome.error = (library.*function)(name.c_str());
-  });
-}
-
-template <TwoNamesFunction function>
-Napi::Value CallWithTwoNames(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string first = arguments.Text(0), second = arguments.Text(1);
-  if (!arguments.ok()) return {};
-  return Call(info, [first, second](const Library& library, Outcome& outcome) {
-    outcome.error = (library.*function)(first.c_str(), second.c_str());
-  });
-}
-
-/** create(name, type, properties) */
+/** create(name, type, properties, key) */
 Napi::Value Create(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   std::string name = arguments.Text(0);
   int type = arguments.Int(1);
   Packed packed = arguments.List(2);
+  auto key = Key::Copy(arguments, 3);
   if (!arguments.ok()) return {};
   return Call(info, [=](const Library& library, Outcome& outcome) {
     Nvlist properties(library);
     if ((outcome.error = properties.Unpack(packed)) != 0) return;
-    outcome.error = library.lzc_create(name.c_str(), type, properties.get(), nullptr, 0);
+    outcome.error = library.lzc_create(name.c_str(), type, properties.get(), key->data(), key->size());
   });
 }
 
@@ -129,18 +90,6 @@ Napi::Value Promote(const Napi::CallbackInfo& info) {
   });
 }
 
-/** getHolds(snapshot) */
-Napi::Value GetHolds(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string name = arguments.Text(0);
-  if (!arguments.ok()) return {};
-  return Call(info, [=](const Library& library, Outcome& outcome) {
-    Nvlist holds(library);
-    outcome.error = library.lzc_get_holds(name.c_str(), holds.Out());
-    if (outcome.error == 0) outcome.error = holds.Pack(&outcome.list);
-  });
-}
-
 /** getBookmarks(dataset, properties) */
 Napi::Value GetBookmarks(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
@@ -155,6 +104,33 @@ Napi::Value GetBookmarks(const Napi::CallbackInfo& info) {
   });
 }
 
+/** rollback(dataset); the text is the short name of the snapshot that it was rolled back to */
+Napi::Value Rollback(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string name = arguments.Text(0);
+  if (!arguments.ok()) return {};
+  return Call(info, [=](const Library& library, Outcome& outcome) {
+    if (!Has(library.lzc_rollback, outcome)) return;
+    char snapshot[256] = {};
+    outcome.error = library.lzc_rollback(name.c_str(), snapshot, sizeof(snapshot));
+    if (outcome.error == 0) outcome.text = snapshot;
+  });
+}
+
+/** redact(snapshot, bookmark's short name, redaction snapshots) */
+Napi::Value Redact(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string snapshot = arguments.Text(0), bookmark = arguments.Text(1);
+  Packed packed = arguments.List(2);
+  if (!arguments.ok()) return {};
+  return Call(info, [=](const Library& library, Outcome& outcome) {
+    Nvlist snapshots(library);
+    if (!Has(library.lzc_redact, outcome)) return;
+    if ((outcome.error = snapshots.Unpack(packed)) != 0) return;
+    outcome.error = library.lzc_redact(snapshot.c_str(), bookmark.c_str(), snapshots.get());
+  });
+}
+
 /** sendSpace(snapshot, from, flags) */
 Napi::Value SendSpace(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
@@ -165,6 +141,36 @@ Napi::Value SendSpace(const Napi::CallbackInfo& info) {
   return Call(info, [=](const Library& library, Outcome& outcome) {
     uint64_t space = 0;
     outcome.error = library.lzc_send_space(snapshot.c_str(), OrNull(from), flags, &space);
+    if (outcome.error == 0) outcome.number = space;
+  });
+}
+
+/** sendSpaceLeft(snapshot, from, flags, resumeObject, resumeOffset, bytes, redactBookmark) */
+Napi::Value SendSpaceLeft(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string snapshot = arguments.Text(0);
+  auto from = arguments.OptionalText(1), redactBookmark = arguments.OptionalText(6);
+  int flags = arguments.Int(2);
+  uint64_t object = arguments.BigInt(3), offset = arguments.BigInt(4), bytes = arguments.BigInt(5);
+  if (!arguments.ok()) return {};
+  return Call(info, [=](const Library& library, Outcome& outcome) {
+    if (!Has(library.lzc_send_space_resume_redacted, outcome)) return;
+    uint64_t space = 0;
+    outcome.error = library.lzc_send_space_resume_redacted(snapshot.c_str(), OrNull(from), flags, object, offset, bytes,
+                                                           OrNull(redactBookmark), -1, &space);
+    if (outcome.error == 0) outcome.number = space;
+  });
+}
+
+/** snaprangeSpace(first, last) */
+Napi::Value SnaprangeSpace(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string first = arguments.Text(0), last = arguments.Text(1);
+  if (!arguments.ok()) return {};
+  return Call(info, [=](const Library& library, Outcome& outcome) {
+    if (!Has(library.lzc_snaprange_space, outcome)) return;
+    uint64_t space = 0;
+    outcome.error = library.lzc_snaprange_space(first.c_str(), last.c_str(), &space);
     if (outcome.error == 0) outcome.number = space;
   });
 }
@@ -211,13 +217,18 @@ void ExportOperations(Napi::Env env, Napi::Object exports) {
   add("rename", CallWithTwoNames<&Library::lzc_rename>);
   add("clone", Clone);
   add("promote", Promote);
+  add("rollback", Rollback);
   add("rollbackTo", CallWithTwoNames<&Library::lzc_rollback_to>);
   add("release", CallWithList<&Library::lzc_release>);
-  add("getHolds", GetHolds);
+  add("getHolds", CallForList<&Library::lzc_get_holds>);
   add("bookmark", CallWithList<&Library::lzc_bookmark>);
   add("getBookmarks", GetBookmarks);
+  add("getBookmarkProps", CallForList<&Library::lzc_get_bookmark_props>);
   add("destroyBookmarks", CallWithList<&Library::lzc_destroy_bookmarks>);
+  add("redact", Redact);
   add("sendSpace", SendSpace);
+  add("sendSpaceLeft", SendSpaceLeft);
+  add("snaprangeSpace", SnaprangeSpace);
   add("repack", Repack);
 }
 

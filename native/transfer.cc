@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "arguments.h"
+#include "key.h"
 #include "operations.h"
 #include "pump_request.h"
 
@@ -59,7 +60,8 @@ class ReceiveOperation : public Operation {
   std::string snapshot;
   std::optional<std::string> origin;
   Packed received, overrides, beginRecord;
-  bool force = false, resumable = false;
+  bool force = false, resumable = false, heal = false;
+  std::shared_ptr<Key> key;
   UniqueFd kernelEnd;
 
  private:
@@ -69,9 +71,17 @@ class ReceiveOperation : public Operation {
     if ((outcome_.error = overridesList.Unpack(overrides)) != 0) return;
     uint64_t bytes = 0, flags = 0, handle = 0;
     // `raw` is always true: all it does is to choose the newer of two ioctls, the one with every option.
-    outcome_.error = library_.lzc_receive_with_cmdprops(
-        snapshot.c_str(), receivedList.get(), overridesList.get(), nullptr, 0, OrNull(origin), force, resumable,
-        /* raw */ 1, kernelEnd.get(), beginRecord.data(), -1, &bytes, &flags, &handle, errors.Out());
+    constexpr boolean raw = 1;
+    if (heal) {
+      if (!Has(library_.lzc_receive_with_heal, outcome_)) return;
+      outcome_.error = library_.lzc_receive_with_heal(
+          snapshot.c_str(), receivedList.get(), overridesList.get(), key->data(), key->size(), OrNull(origin), force,
+          heal, resumable, raw, kernelEnd.get(), beginRecord.data(), -1, &bytes, &flags, &handle, errors.Out());
+    } else {
+      outcome_.error = library_.lzc_receive_with_cmdprops(
+          snapshot.c_str(), receivedList.get(), overridesList.get(), key->data(), key->size(), OrNull(origin), force,
+          resumable, raw, kernelEnd.get(), beginRecord.data(), -1, &bytes, &flags, &handle, errors.Out());
+    }
     errors.Pack(&outcome_.list);
     outcome_.number = bytes;
   }
@@ -149,7 +159,7 @@ Napi::Value Send(const Napi::CallbackInfo& info) {
   return Begin(info, std::move(operation), &Pipe::read, &Pipe::write);
 }
 
-/** receive(snapshot, beginRecord, properties, overrides, origin, force, resumable) */
+/** receive(snapshot, beginRecord, properties, overrides, origin, force, resumable, heal, key) */
 Napi::Value Receive(const Napi::CallbackInfo& info) {
   Library* library = RequireLibrary(info);
   if (library == nullptr) return {};
@@ -162,6 +172,8 @@ Napi::Value Receive(const Napi::CallbackInfo& info) {
   operation->origin = arguments.OptionalText(4);
   operation->force = arguments.Flag(5);
   operation->resumable = arguments.Flag(6);
+  operation->heal = arguments.Flag(7);
+  operation->key = Key::Copy(arguments, 8);
   if (!arguments.ok()) return {};
   if (operation->beginRecord.size() != kBeginRecordSize) {
     napi_throw_type_error(info.Env(), "ERR_INVALID_ARG_VALUE", "a BEGIN record has 312 bytes");

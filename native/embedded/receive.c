@@ -211,7 +211,7 @@ FLOCKER_EMBEDDED_API int lzc_receive_with_heal(const char *target, nvlist_t *rec
                                                const dmu_replay_record_t *begin, int cleanup, uint64_t *bytes,
                                                uint64_t *flags, uint64_t *handle, nvlist_t **errors) {
 #if FLOCKER_OPENZFS < 202
-  if (heal) return ENOTSUP;
+  if (heal) return ZFS_ERR_IOC_ARG_UNAVAIL;
 #endif
   uint64_t count = 0;
   receive_t *receive = calloc(1, sizeof(*receive));

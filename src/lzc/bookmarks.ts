@@ -1,5 +1,6 @@
 import { ArgumentError } from '../errors.js'
 import { throwFailures, zfsError } from './errors.js'
+import { addonWith } from './functions.js'
 import { checkBookmark, checkDataset, checkOnePool, checkSnapshot } from './names.js'
 import { openAddon } from './native.js'
 import { decodeNvlist, encodeNvlist, type NvList, type NvPlain, nv } from './nvlist.js'
@@ -50,6 +51,22 @@ export async function getBookmarks<Name extends BookmarkProperty = 'guid' | 'cre
   if (list === undefined) return {}
   const entries = Object.entries(decodeNvlist(list)).map(([name, values]) => [name, unwrap(values as NvList)])
   return Object.fromEntries(entries) as Record<string, Record<Name, bigint>>
+}
+
+type NumberOfBookmark = Exclude<BookmarkProperty, 'redact_snaps' | 'redact_complete'> | 'refcompressratio'
+
+/**
+ * The properties of one bookmark. lzc_get_bookmark_props.
+ *
+ * @param bookmark the full name
+ * @returns numbers by name; what a redaction bookmark has besides, only {@link getBookmarks} tells
+ * @throws ZfsError `NOT_FOUND`; ArgumentError; NotSupportedError
+ */
+export async function getBookmarkProps(bookmark: string): Promise<Partial<Record<NumberOfBookmark, bigint>>> {
+  checkBookmark(bookmark)
+  const { errno, list } = await addonWith('lzc_get_bookmark_props').getBookmarkProps(bookmark)
+  if (errno !== 0) throw zfsError('have its properties read', errno, bookmark)
+  return list === undefined ? {} : (unwrap(decodeNvlist(list)) as Record<NumberOfBookmark, bigint>)
 }
 
 /** Each value comes in a list of its own: `{ guid: { value: 1n } }`. */

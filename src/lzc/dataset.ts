@@ -1,6 +1,8 @@
 import { ArgumentError } from '../errors.js'
 import { getBookmarks } from './bookmarks.js'
 import { throwFailures, zfsError } from './errors.js'
+import { addonWith } from './functions.js'
+import { checkEncryption, type WrappingKey } from './keys.js'
 import { checkAny, checkDataset, checkOnePool, checkSnapshot, checkUserProperty } from './names.js'
 import { openAddon } from './native.js'
 import { encodeNvlist, nv } from './nvlist.js'
@@ -16,6 +18,11 @@ export interface CreateOptions {
   type?: 'filesystem' | 'volume'
   /** Native or user properties: `{ readonly: 'on', recordsize: '16K', volsize: 1073741824n }`. */
   properties?: Readonly<Record<string, PropertyInput>>
+  /**
+   * The key of an encrypted dataset that is to be its own encryption root; see {@link WrappingKey}. With properties such as
+   * `{ encryption: 'on', keyformat: 'raw', keylocation: 'prompt' }`.
+   */
+  key?: WrappingKey
 }
 
 /**
@@ -29,11 +36,16 @@ export async function create(dataset: string, options: CreateOptions = {}): Prom
     throw new ArgumentError(`The volume ${dataset} needs a size: properties.volsize`)
   }
   const packed = encodeNvlist(encodeProperties(properties))
-  const { errno } = await openAddon().create(dataset, typeNumbers[type], packed)
+  const key = checkEncryption(properties, options.key)
+  const { errno } = await openAddon().create(dataset, typeNumbers[type], packed, key)
   if (errno !== 0) throw zfsError('be created', errno, dataset)
 }
 
-/** Whether a dataset, snapshot or bookmark exists (and this user may see it). ZFS_IOC_OBJSET_STATS, lzc_get_bookmarks. */
+/**
+ * Whether a dataset, snapshot or bookmark exists (and this user may see it). As lzc_exists, by ZFS_IOC_OBJSET_STATS, or by the list of
+ * bookmarks; but where ZFS says neither yes nor no, this throws, and lzc_exists says no.
+ * @throws ZfsError `POOL_SUSPENDED`, `IO`, ...; ArgumentError
+ */
 export async function exists(name: string): Promise<boolean> {
   checkAny(name)
   const native = openAddon()
@@ -98,6 +110,18 @@ export async function promote(dataset: string): Promise<void> {
   checkDataset(dataset)
   const { errno, text } = await openAddon().promote(dataset)
   if (errno !== 0) throw zfsError('be promoted', errno, text ? `${dataset}@${text}` : dataset)
+}
+
+/**
+ * Rolls a dataset back to its latest snapshot, whichever that is. Everything written since then is gone. lzc_rollback.
+ * @returns that snapshot's full name
+ * @throws ZfsError `NOT_FOUND` (also where it has no snapshot), `BUSY`, `PERMISSION_DENIED`; NotSupportedError
+ */
+export async function rollback(dataset: string): Promise<string> {
+  checkDataset(dataset)
+  const { errno, text = '' } = await addonWith('lzc_rollback').rollback(dataset)
+  if (errno !== 0) throw zfsError('be rolled back', errno, dataset)
+  return text
 }
 
 /**

@@ -1,6 +1,8 @@
 import { constants } from 'node:os'
 import { type FlockerError, NotSupportedError, StreamError, ZfsError } from '../errors.js'
 import { decodeNvlist } from './nvlist.js'
+import { type PoolOperation, poolErrors } from './pool-errors.js'
+import { ECKSUM, zfsErrno } from './zfs-errno.js'
 
 /** What was being done, as the words after the dataset's name in an error's sentence. */
 export type Operation =
@@ -29,35 +31,15 @@ export type Operation =
   | 'be read'
   | 'be written'
   | 'be flushed'
+  | PoolOperation
 
-interface Meaning {
+export interface Meaning {
   code: string
   why: string
   next?: string
 }
 
 const { errno } = constants
-/** ZFS's own errno for a wrong checksum is Linux's EBADE (include/sys/errno.h of its SPL). */
-const ECKSUM = 52
-
-/** Errors that belong to no errno.h: zfs_errno_t in include/sys/fs/zfs.h, which counts from 1024. */
-export const zfsErrno = {
-  IOC_CMD_UNAVAIL: 1029,
-  IOC_ARG_UNAVAIL: 1030,
-  WRONG_PARENT: 1033,
-  FROM_IVSET_GUID_MISSING: 1034,
-  FROM_IVSET_GUID_MISMATCH: 1035,
-  SPILL_BLOCK_FLAG_MISSING: 1036,
-  UNKNOWN_SEND_STREAM_FEATURE: 1037,
-  BOOKMARK_SOURCE_NOT_ANCESTOR: 1039,
-  STREAM_TRUNCATED: 1040,
-  STREAM_LARGE_BLOCK_MISMATCH: 1041,
-  BADPROP: 1044,
-  RESUME_EXISTS: 1047,
-  CRYPTO_NOTSUP: 1048,
-  STREAM_LARGE_MICROZAP: 1051,
-} as const
-
 const common: Readonly<Record<number, Meaning>> = {
   [errno.EPERM]: {
     code: 'PERMISSION_DENIED',
@@ -67,7 +49,7 @@ const common: Readonly<Record<number, Meaning>> = {
   [errno.EACCES]: {
     code: 'KEY_NOT_LOADED',
     why: 'its encryption key is not loaded',
-    next: 'Load it with zfs load-key.',
+    next: 'Load it: loadKey, or zfs load-key.',
   },
   [errno.ENOENT]: { code: 'NOT_FOUND', why: 'it does not exist' },
   [errno.ESRCH]: { code: 'NOT_FOUND', why: 'it does not exist' },
@@ -92,8 +74,17 @@ const common: Readonly<Record<number, Meaning>> = {
   [errno.EINTR]: { code: 'INTERRUPTED', why: 'it was interrupted' },
   [errno.ENOMEM]: { code: 'NO_MEMORY', why: 'there is not enough memory' },
   [ECKSUM]: { code: 'CHECKSUM', why: 'data on disk does not match its checksum', next: 'See zpool status -v.' },
+  [errno.ENOSYS]: { code: 'NOT_SUPPORTED', why: 'the loaded libzfs_core has no such function' },
   [zfsErrno.IOC_CMD_UNAVAIL]: { code: 'NOT_SUPPORTED', why: 'the loaded ZFS module is older than this operation' },
   [zfsErrno.IOC_ARG_UNAVAIL]: { code: 'NOT_SUPPORTED', why: 'the loaded ZFS module is older than this option' },
+  [zfsErrno.IOC_ARG_REQUIRED]: { code: 'INVALID_ARGUMENT', why: 'an argument is missing' },
+  [zfsErrno.IOC_ARG_BADTYPE]: { code: 'INVALID_ARGUMENT', why: 'an argument is of another type than ZFS expects' },
+  [zfsErrno.DEVRM_IN_PROGRESS]: { code: 'BUSY', why: 'a device is being removed from the pool' },
+  [zfsErrno.EXPORT_IN_PROGRESS]: { code: 'BUSY', why: 'the pool is being exported' },
+  [zfsErrno.RESILVER_IN_PROGRESS]: { code: 'BUSY', why: 'the pool is being resilvered' },
+  [zfsErrno.REBUILD_IN_PROGRESS]: { code: 'BUSY', why: 'the pool is being rebuilt' },
+  [zfsErrno.RAIDZ_EXPAND_IN_PROGRESS]: { code: 'BUSY', why: 'a raidz of the pool is being expanded' },
+  [zfsErrno.VDEV_NOTSUP]: { code: 'NOT_SUPPORTED', why: 'a device of that kind can not do that' },
   [zfsErrno.WRONG_PARENT]: { code: 'WRONG_PARENT', why: 'its parent is not a filesystem' },
   [zfsErrno.BOOKMARK_SOURCE_NOT_ANCESTOR]: {
     code: 'NOT_ANCESTOR',
@@ -104,6 +95,7 @@ const common: Readonly<Record<number, Meaning>> = {
 }
 
 const special: Readonly<Partial<Record<Operation, Readonly<Record<number, Meaning>>>>> = {
+  ...poolErrors,
   'be snapshotted': {
     [errno.EAGAIN]: { code: 'POOL_SUSPENDED', why: 'the pool is suspended after failed I/O' },
   },

@@ -19,6 +19,12 @@ export function checkDataset(name: string): string {
   return name
 }
 
+/** Checks a pool's name. */
+export function checkPool(name: string): string {
+  if (checkDataset(name).includes('/')) throw bad(name, "is not a pool's name, but a dataset's")
+  return name
+}
+
 /** Checks a snapshot's full name, `pool/dataset@name`. */
 export function checkSnapshot(name: string): string {
   return checkPoint(name, '@', 'a snapshot', 'pool/dataset@snapshot')
@@ -27,6 +33,12 @@ export function checkSnapshot(name: string): string {
 /** Checks a bookmark's full name, `pool/dataset#name`. */
 export function checkBookmark(name: string): string {
   return checkPoint(name, '#', 'a bookmark', 'pool/dataset#bookmark')
+}
+
+/** Checks a bookmark's short name, the part after the `#`. */
+export function checkBookmarkName(name: string): string {
+  checkComponent(name, text(name))
+  return name
 }
 
 /** Checks the name of any dataset, snapshot or bookmark. */

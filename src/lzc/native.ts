@@ -13,10 +13,19 @@ export interface Outcome {
 
 declare const transferBrand: unique symbol
 declare const cleanupBrand: unique symbol
+declare const callBrand: unique symbol
 /** Our end of a send's or receive's pipe. Collected, it is cancelled. */
 export type Transfer = { [transferBrand]: true }
 /** The descriptor on which temporary holds hang. */
 export type Cleanup = { [cleanupBrand]: true }
+
+/** A call that may block for long, and can be interrupted. */
+export type BlockedCall = { [callBrand]: true }
+
+export interface Interruptible {
+  call: BlockedCall
+  result: Promise<Outcome>
+}
 
 export interface Begun {
   transfer: Transfer
@@ -29,14 +38,16 @@ type Packed = Buffer | null
 export interface Addon {
   choose(engine: string | null): boolean
   open(): { library: string; detail: string; errno: number } | null
-  features(): { functions: string[]; path: string; embedded?: string }
-  create(name: string, type: number, properties: Packed): Promise<Outcome>
+  has(name: string): boolean
+  features(): { path: string; embedded?: string }
+  create(name: string, type: number, properties: Packed, key: Buffer | null): Promise<Outcome>
   snapshot(names: Buffer, properties: Packed): Promise<Outcome>
   destroy(name: string): Promise<Outcome>
   destroySnapshots(names: Buffer, defer: boolean): Promise<Outcome>
   rename(from: string, to: string): Promise<Outcome>
   clone(name: string, origin: string, properties: Packed): Promise<Outcome>
   promote(name: string): Promise<Outcome>
+  rollback(dataset: string): Promise<Outcome>
   rollbackTo(dataset: string, snapshot: string): Promise<Outcome>
   hold(holds: Buffer, temporary: boolean): Promise<Outcome & { cleanup?: Cleanup }>
   closeHold(cleanup: Cleanup): Promise<Outcome>
@@ -44,8 +55,48 @@ export interface Addon {
   getHolds(snapshot: string): Promise<Outcome>
   bookmark(bookmarks: Buffer): Promise<Outcome>
   getBookmarks(dataset: string, properties: Packed): Promise<Outcome>
+  getBookmarkProps(bookmark: string): Promise<Outcome>
   destroyBookmarks(names: Buffer): Promise<Outcome>
+  redact(snapshot: string, bookmark: string, snapshots: Buffer): Promise<Outcome>
   sendSpace(snapshot: string, from: string | null, flags: number): Promise<Outcome>
+  sendSpaceLeft(
+    snapshot: string,
+    from: string | null,
+    flags: number,
+    object: bigint,
+    offset: bigint,
+    bytes: bigint,
+    redactBookmark: string | null,
+  ): Promise<Outcome>
+  snaprangeSpace(first: string, last: string): Promise<Outcome>
+  loadKey(dataset: string, checkOnly: boolean, key: Buffer): Promise<Outcome>
+  unloadKey(dataset: string): Promise<Outcome>
+  changeKey(dataset: string, command: bigint, properties: Packed, key: Buffer | null): Promise<Outcome>
+  channelProgram(
+    pool: string,
+    program: string,
+    sync: boolean,
+    instructions: bigint,
+    memory: bigint,
+    input: Buffer,
+  ): Interruptible
+  sync(pool: string, options: Buffer): Promise<Outcome>
+  reopen(pool: string, restartScrub: boolean): Promise<Outcome>
+  poolCheckpoint(pool: string): Promise<Outcome>
+  poolCheckpointDiscard(pool: string): Promise<Outcome>
+  initialize(pool: string, command: number, devices: Buffer): Promise<Outcome>
+  trim(pool: string, command: number, rate: bigint, secure: boolean, devices: Buffer): Promise<Outcome>
+  scrub(pool: string, options: Buffer): Promise<Outcome>
+  setBootenv(pool: string, environment: Buffer): Promise<Outcome>
+  getBootenv(pool: string): Promise<Outcome>
+  getPoolProps(pool: string): Promise<Outcome>
+  getVdevProps(pool: string, question: Buffer): Promise<Outcome>
+  setVdevProps(pool: string, properties: Buffer): Promise<Outcome>
+  poolPrefetch(pool: string, kind: number): Promise<Outcome>
+  ddtPrune(pool: string, unit: number, amount: bigint): Promise<Outcome>
+  wait(pool: string, activity: number, tag: bigint | null): Interruptible
+  waitFs(dataset: string, activity: number): Interruptible
+  interrupt(call: BlockedCall): boolean
   send(
     snapshot: string,
     from: string | null,
@@ -62,6 +113,8 @@ export interface Addon {
     origin: string | null,
     force: boolean,
     resumable: boolean,
+    heal: boolean,
+    key: Buffer | null,
   ): Begun
   read(transfer: Transfer): Promise<{ errno: number; data?: Buffer }>
   write(transfer: Transfer, buffers: Buffer[]): Promise<{ errno: number }>

@@ -43,7 +43,8 @@ function nameOf(kind: Readonly<Record<string, number>>, value: number): string |
   return Object.keys(kind).find((name) => kind[name] === value)
 }
 
-function userValue(name: string, value: PropertyInput): string {
+/** The value of a user property, or another text of that length: at most 8191 bytes. */
+export function userValue(name: string, value: PropertyInput): string {
   if (Buffer.byteLength(String(value)) > 8191) throw new ArgumentError(`The value of ${name} is longer than 8191 bytes`)
   return text(name, value)
 }

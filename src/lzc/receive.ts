@@ -1,7 +1,9 @@
 import { Writable } from 'node:stream'
-import { abortReason, StreamError } from '../errors.js'
+import { ArgumentError, abortReason, StreamError } from '../errors.js'
 import { type BeginRecord, beginRecordBytes, parseBeginRecord } from './begin-record.js'
 import { zfsError } from './errors.js'
+import { addonWith } from './functions.js'
+import { checkEncryption, type WrappingKey } from './keys.js'
 import { checkSnapshot } from './names.js'
 import { type Addon, type Begun, type Outcome, openAddon } from './native.js'
 import { decodeNvlist, encodeNvlist, type NvInput, nv } from './nvlist.js'
@@ -23,6 +25,16 @@ export interface ReceiveOptions {
   resumable?: boolean
   /** The stream is expected to be raw: one that isn't is refused. */
   raw?: boolean
+  /**
+   * Mends blocks of the existing snapshot that are damaged on disk, with those of the stream, which must be of that very snapshot
+   * (zfs-receive(8), -c). Changes nothing else. OpenZFS 2.2.
+   */
+  heal?: boolean
+  /**
+   * The key of the encryption root that a stream which isn't raw is to be received as; see {@link WrappingKey}. With overrides such as
+   * `{ encryption: 'on', keyformat: 'raw', keylocation: 'prompt' }`.
+   */
+  key?: WrappingKey
   /** Ends the receive. */
   signal?: AbortSignal
 }
@@ -37,15 +49,16 @@ export interface ReceiveResult {
 
 /**
  * Receives a stream as a snapshot: a Writable that takes its bytes. The dataset is not mounted. lzc_receive_with_cmdprops, on
- * a thread of its own.
+ * a thread of its own, or lzc_receive_with_heal; lzc_receive, lzc_receive_resumable, lzc_receive_with_header and lzc_receive_one are the
+ * same with less.
  *
  * The stream's first record is checked before ZFS is asked for anything. `finish` comes only when ZFS is done, and ZFS's
  * error becomes the stream's: StreamError `STREAM_TRUNCATED`, `STREAM_CORRUPT`, `STREAM_INVALID` (also for compound streams),
- * `STREAM_UNEXPECTED` (not raw); ZfsError `BASE_MISMATCH`, `DESTINATION_MODIFIED`, `EXISTS`, `BUSY`, `NO_SPACE`, `QUOTA`,
+ * `STREAM_UNEXPECTED` (not raw; for healing, of another snapshot); ZfsError `BASE_MISMATCH`, `DESTINATION_MODIFIED`, `EXISTS`, `BUSY`, `NO_SPACE`, `QUOTA`,
  * `KEY_NOT_LOADED`, `RESUME_EXISTS`, ...; AbortError or TimeoutError by the signal. It emits `close` when its thread is done.
  *
  * @param snapshot the full name to receive as
- * @throws ArgumentError for bad names or properties; AddonError
+ * @throws ArgumentError for bad names, properties or keys; NotSupportedError (heal); AddonError
  */
 export function receive(snapshot: string, options: ReceiveOptions = {}): ReceiveStream {
   checkSnapshot(snapshot)
@@ -53,7 +66,21 @@ export function receive(snapshot: string, options: ReceiveOptions = {}): Receive
   const received = encodeNvlist(encodeProperties(options.properties ?? {}))
   const excluded = (options.excludes ?? []).map((name) => [name, nv.flag()] as const)
   const overrides: NvInput = { ...encodeProperties(options.overrides ?? {}), ...Object.fromEntries(excluded) }
-  return new ReceiveStream(openAddon(), snapshot, options, received, encodeNvlist(overrides))
+  if (options.heal && (options.force || options.resumable)) {
+    throw new ArgumentError('A receive that heals can be neither forced nor resumed')
+  }
+  const native = options.heal ? addonWith('lzc_receive_with_heal') : openAddon()
+  const given = checkEncryption(options.overrides ?? {}, options.key)
+  // The caller's own may be wiped before the stream begins.
+  const key = given === null ? null : Buffer.from(given)
+  return new ReceiveStream(native, snapshot, options, { received, overrides: encodeNvlist(overrides), key })
+}
+
+/** What goes to ZFS with the stream's first record. */
+interface Prepared {
+  received: Buffer
+  overrides: Buffer
+  key: Buffer | null
 }
 
 /** A receive under way. */
@@ -61,8 +88,7 @@ export class ReceiveStream extends Writable {
   readonly #native: Addon
   readonly #snapshot: string
   readonly #options: ReceiveOptions
-  readonly #received: Buffer
-  readonly #overrides: Buffer
+  readonly #prepared: Prepared
   readonly #unfollow: () => void
   #result: Promise<ReceiveResult> | undefined
   #settled: (() => ReceiveResult) | undefined
@@ -74,13 +100,12 @@ export class ReceiveStream extends Writable {
   #bytes = 0n
 
   /** @internal */
-  constructor(native: Addon, snapshot: string, options: ReceiveOptions, received: Buffer, overrides: Buffer) {
+  constructor(native: Addon, snapshot: string, options: ReceiveOptions, prepared: Prepared) {
     super({ highWaterMark: 1024 * 1024, decodeStrings: true })
     this.#native = native
     this.#snapshot = snapshot
     this.#options = options
-    this.#received = received
-    this.#overrides = overrides
+    this.#prepared = prepared
     const { signal } = options
     this.#unfollow = followSignal(signal, () => {
       this.destroy(abortReason(signal as AbortSignal, `The receive of ${snapshot}`))
@@ -121,6 +146,7 @@ export class ReceiveStream extends Writable {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#unfollow()
+    this.#prepared.key?.fill(0)
     if (this.#begun !== undefined) this.#native.cancel(this.#begun.transfer)
     closedWithin(this.#begun?.result).then(() => {
       const reason = error ?? this.#truncated('was closed before its end')
@@ -165,9 +191,12 @@ export class ReceiveStream extends Writable {
         dataset: this.#snapshot,
       })
     }
-    const { origin, force = false, resumable = false } = this.#options
-    const names = [this.#received, this.#overrides, origin ?? null] as const
-    this.#begun = this.#native.receive(this.#snapshot, record, ...names, force, resumable)
+    const { origin, force = false, resumable = false, heal = false } = this.#options
+    const { received, overrides, key } = this.#prepared
+    const names = [received, overrides, origin ?? null] as const
+    this.#begun = this.#native.receive(this.#snapshot, record, ...names, force, resumable, heal, key)
+    // The addon has its own by now.
+    key?.fill(0)
     this.#begun.result.then((outcome) => this.#ended(outcome))
     this.#bytes = BigInt(beginRecordBytes)
     this.#head = []
@@ -176,7 +205,7 @@ export class ReceiveStream extends Writable {
 
   /** A receive that fails must end the stream even while nobody writes. */
   #ended(outcome: Outcome): void {
-    if (outcome.errno !== 0 && !this.destroyed) this.destroy(zfsError('be received', outcome.errno, this.#snapshot))
+    if (outcome.errno !== 0 && !this.destroyed) this.destroy(zfsError(this.#operation, outcome.errno, this.#snapshot))
   }
 
   async #finish(): Promise<void> {
@@ -190,9 +219,13 @@ export class ReceiveStream extends Writable {
     this.#conclude(() => result)
   }
 
+  get #operation(): 'be healed' | 'be received' {
+    return this.#options.heal ? 'be healed' : 'be received'
+  }
+
   async #succeeded(): Promise<Outcome> {
     const outcome = await (this.#begun as Begun).result
-    if (outcome.errno !== 0) throw zfsError('be received', outcome.errno, this.#snapshot)
+    if (outcome.errno !== 0) throw zfsError(this.#operation, outcome.errno, this.#snapshot)
     return outcome
   }
 

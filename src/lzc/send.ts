@@ -34,7 +34,8 @@ export interface SendOptions {
 }
 
 /**
- * Sends a snapshot: a Readable of the stream's bytes. lzc_send_resume_redacted, on a thread of its own.
+ * Sends a snapshot: a Readable of the stream's bytes. lzc_send_resume_redacted, on a thread of its own; lzc_send, lzc_send_resume and
+ * lzc_send_redacted are the same with less. What lzc_send_wrapper does for descriptors of other kinds isn't needed: it is always a pipe.
  *
  * The stream ends only once ZFS has said that all was sent; an error of ZFS's becomes the stream's error: ZfsError `NOT_FOUND`,
  * `NOT_ANCESTOR`, `KEY_NOT_LOADED`, `PERMISSION_DENIED`; AbortError or TimeoutError by the signal. It emits `close` when its
@@ -47,18 +48,8 @@ export function send(snapshot: string, options: SendOptions = {}): SendStream {
   return new SendStream(openAddon(), snapshot, options)
 }
 
-/**
- * Estimates a stream's size in bytes. lzc_send_space. It can be a little off: see zfs-send(8), -n.
- * @throws ZfsError `NOT_FOUND`, `NOT_ANCESTOR`
- */
-export async function sendSpace(snapshot: string, options: Pick<SendOptions, 'from' | 'flags'> = {}): Promise<bigint> {
-  checkSource(snapshot, options)
-  const { errno, number } = await openAddon().sendSpace(snapshot, options.from ?? null, bits(options.flags))
-  if (errno !== 0) throw zfsError('have its stream estimated', errno, snapshot)
-  return number ?? 0n
-}
-
-function checkSource(snapshot: string, { from, flags }: SendOptions): void {
+/** Checks the names of what is to be sent, and from where. */
+export function checkSource(snapshot: string, { from, flags }: Pick<SendOptions, 'from' | 'flags'>): void {
   if (flags?.saved) checkDataset(snapshot)
   else checkSnapshot(snapshot)
   if (from === undefined) return
@@ -67,10 +58,21 @@ function checkSource(snapshot: string, { from, flags }: SendOptions): void {
   checkOnePool([snapshot, from])
 }
 
-function bits(flags: SendFlags = {}): number {
+/** lzc_send_flags. */
+export function sendBits(flags: SendFlags = {}): number {
   let sum = 0
   for (const [name, bit] of Object.entries(flagBits)) if (flags[name as keyof SendFlags]) sum |= bit
   return sum
+}
+
+/** Checks where a stream is to go on. */
+export function checkPosition<Position extends { object: bigint; offset: bigint; bytes?: bigint }>(
+  position: Position,
+): Position {
+  const { object, offset, bytes = 0n } = position
+  if ([object, offset, bytes].every((each) => typeof each === 'bigint' && each >= 0n && each < 2n ** 64n))
+    return position
+  throw new ArgumentError('A resume position is made of bigints that are not negative')
 }
 
 /** A send under way. */
@@ -86,11 +88,11 @@ export class SendStream extends Readable {
   constructor(native: Addon, snapshot: string, options: SendOptions) {
     super({ highWaterMark: 512 * 1024 })
     const { from, resume = { object: 0n, offset: 0n }, redactBookmark, signal } = options
-    if (resume.object < 0n || resume.offset < 0n) throw new ArgumentError('A resume position is not negative')
+    checkPosition(resume)
     this.#native = native
     this.#snapshot = snapshot
     const position = [resume.object, resume.offset] as const
-    const begun = native.send(snapshot, from ?? null, bits(options.flags), ...position, redactBookmark ?? null)
+    const begun = native.send(snapshot, from ?? null, sendBits(options.flags), ...position, redactBookmark ?? null)
     this.#transfer = begun.transfer
     this.#result = begun.result
     this.#unfollow = followSignal(signal, () => {

@@ -1,44 +1,42 @@
 import { readFile } from 'node:fs/promises'
 import { AddonError } from '../errors.js'
+import { type LzcFunction, lzcFunctions } from './functions.js'
 import { openAddon } from './native.js'
 
-/** The functions that OpenZFS releases after 2.1 added to libzfs_core, by the first release that has them. */
-const since = {
-  lzc_receive_with_heal: '2.2',
-  lzc_scrub: '2.2',
-  lzc_get_vdev_prop: '2.2',
-  lzc_set_vdev_prop: '2.2',
-  lzc_get_props: '2.3',
-  lzc_pool_prefetch: '2.3',
-  lzc_ddt_prune: '2.3',
-} as const
-
-export type OptionalFunction = keyof typeof since
+/** What the loaded library can do: whether it has each of libzfs_core's functions, and which release that makes it. */
+export type Features = Readonly<Record<LzcFunction, boolean>> & {
+  /**
+   * The oldest release whose libzfs_core has all functions that the loaded one has, such as `2.3` (the library doesn't tell its
+   * version); of the embedded engine, its own.
+   */
+  readonly version: string
+}
 
 /**
- * Which of libzfs_core's functions that came after 2.1 the loaded library has.
+ * What the loaded library has, told before anything is called: a function that it lacks rejects with NotSupportedError. The kernel
+ * module may be of another release than the library; what the module lacks rejects with `NOT_SUPPORTED` too.
  * @throws AddonError `ADDON_MISSING`, `ZFS_LIBRARY_MISSING`, `ZFS_UNAVAILABLE`, `ZFS_PERMISSION`
  */
-export function features(): Record<OptionalFunction, boolean> {
-  const present = new Set(openAddon().features().functions)
-  const entries = Object.keys(since).map((name) => [name, present.has(name)])
-  return Object.fromEntries(entries) as Record<OptionalFunction, boolean>
+export function features(): Features {
+  const native = openAddon()
+  const names = Object.keys(lzcFunctions) as LzcFunction[]
+  const present = Object.fromEntries(names.map((name) => [name, native.has(name)])) as Record<LzcFunction, boolean>
+  const { embedded } = native.features()
+  const releases = names.filter((name) => present[name]).map((name) => lzcFunctions[name])
+  const version = embedded?.split('.').slice(0, 2).join('.') ?? releases.sort().at(-1) ?? '2.1'
+  return { ...present, version }
 }
 
 /**
  * The versions in use. The embedded engine's module is its libzpool.
  *
  * @returns `module`: the loaded kernel module's (/sys/module/zfs/version), such as `2.1.11-1+deb12u1` without its distribution's
- *   part; `userland`: the oldest release whose libzfs_core has all functions that the loaded one has, such as `2.3` (the
- *   library doesn't tell its version)
+ *   part; `userland`: see {@link Features.version}
  * @throws AddonError `ZFS_UNAVAILABLE` and others, see {@link features}
  */
 export async function version(): Promise<{ module: string; userland: string }> {
   const { embedded } = openAddon().features()
-  if (embedded !== undefined) return { module: embedded, userland: embedded.split('.').slice(0, 2).join('.') }
-  const present = features()
-  const newest = Object.entries(since).map(([name, release]) => (present[name as OptionalFunction] ? release : '2.1'))
-  return { module: await moduleVersion(), userland: newest.sort().at(-1) ?? '2.1' }
+  return { module: embedded ?? (await moduleVersion()), userland: features().version }
 }
 
 async function moduleVersion(): Promise<string> {

@@ -1,0 +1,3 @@
+import { lzcSuite } from './lzc-suite.js'
+
+lzcSuite('2.3')
