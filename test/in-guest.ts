@@ -9,7 +9,12 @@ async function main(profile: string, entry: string): Promise<void> {
   })
   const host = lab.host('zfshost')
   await host.run(['zpool', 'create', '-O', 'mountpoint=/tank', host.pool, host.disks[0] as string])
-  const env = { TEST_POOL: host.pool, TEST_PROFILE: profile }
+  const { FLOCKER_ZFS_LISTING } = process.env
+  const env = {
+    TEST_POOL: host.pool,
+    TEST_PROFILE: profile,
+    ...(FLOCKER_ZFS_LISTING === undefined ? {} : { FLOCKER_ZFS_LISTING }),
+  }
   const done = await host.runEntry(entry, [], { env, check: false, timeoutMilliseconds: deadlineMilliseconds })
   process.stdout.write(done.stdout)
   process.stderr.write(done.stderr)
