@@ -1,5 +1,5 @@
 import { type Logger, pino } from 'pino'
-import { ArgumentError, type NamedPoint } from './errors.js'
+import { ArgumentError, type NamedPoint, ZfsError } from './errors.js'
 import { chooseEngine, closePool, defaultEngine, openPool, version } from './lzc/index.js'
 import { Claims, LocalDestination, type LocalHost, Peer, serve } from './replication/index.js'
 import {
@@ -24,6 +24,7 @@ export interface HostOptions {
   /**
    * A directory for a pool in a file, used by OpenZFS in this process: no kernel module, no root. Made where it is missing; the
    * pool is `embedded` (in `embedded.zpool`) unless `pool` or `root` names another. Volumes are block volumes. docs/embedded.md
+   * With FLOCKER_ZFS_ENGINE=embedded it is FLOCKER_ZFS_DIRECTORY, or `./data`, if not given; a pool that the program has open is used.
    */
   embedded?: string
   /** The pool in which volumes live, below `POOL/flocker`. Give this or `root`. */
@@ -185,15 +186,31 @@ export class Host implements AsyncDisposable {
  *   an embedded host in a process that uses the kernel's OpenZFS, or the reverse
  */
 export async function openHost(options: HostOptions): Promise<Host> {
-  const root = chooseRoot(options)
-  const { credentials, embedded } = options
+  const { credentials, embedded = defaultDirectory() } = options
+  const root = chooseRoot({ ...options, ...(embedded === undefined ? {} : { embedded }) })
   const loaded = typeof credentials === 'string' ? await loadCredentials(credentials) : credentials
   chooseEngine(embedded === undefined ? defaultEngine() : 'embedded')
   const { module } = await version()
   const pool = poolOf(root)
-  if (embedded !== undefined) await openPool(embedded, pool, { size: embeddedBytes })
-  const close = async (): Promise<void> => (embedded === undefined ? undefined : closePool(pool))
+  const opened = embedded !== undefined && (await openEmbedded(embedded, pool, options.embedded === undefined))
+  const close = async (): Promise<void> => (opened ? closePool(pool) : undefined)
   return new Host(root, loaded, module, options.logger ?? pino({ enabled: false }), close)
+}
+
+/** Where a program that FLOCKER_ZFS_ENGINE gives the embedded engine, and that says no directory, keeps its pools. */
+function defaultDirectory(): string | undefined {
+  return defaultEngine() === 'embedded' ? (process.env.FLOCKER_ZFS_DIRECTORY ?? './data') : undefined
+}
+
+/** Opens a pool; false where the program has one of that name open, from wherever it is, and does not say where it should be. */
+async function openEmbedded(directory: string, pool: string, byDefault: boolean): Promise<boolean> {
+  try {
+    await openPool(directory, pool, { size: embeddedBytes })
+    return true
+  } catch (error) {
+    if (byDefault && error instanceof ZfsError && error.code === 'EXISTS') return false
+    throw error
+  }
 }
 
 function poolOf(root: string): string {
