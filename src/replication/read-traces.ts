@@ -1,4 +1,4 @@
-import { getProperties, listBookmarks, listSnapshots, readResumeToken } from '../datasets/index.js'
+import { listBookmarks, listSnapshots, readReceiveBeginning, readResumeToken } from '../datasets/index.js'
 import { FlockerError, ZfsError } from '../errors.js'
 import { exists, getHolds } from '../lzc/index.js'
 import { decodeResumeToken, type ResumeToken } from '../stream/index.js'
@@ -99,20 +99,14 @@ async function readOurHolds(dataset: string, snapshots: Traces['snapshots']): Pr
 async function readPartialTrace(dataset: string): Promise<PartialTrace | undefined> {
   const token = await readResumeToken(dataset)
   if (token === undefined) return undefined
-  const since = await beginningOf(dataset)
+  const seconds = await readReceiveBeginning(dataset)
+  const since = seconds === undefined ? undefined : timeOf(seconds)
   try {
     return { token, decoded: decodeResumeToken(token), unreadable: undefined, since }
   } catch (error) {
     if (!(error instanceof FlockerError)) throw error
     return { token, decoded: undefined, unreadable: error.message, since }
   }
-}
-
-/** What is received goes into `DATASET/%recv`, or into the dataset itself if that is made by it (dmu_recv.c, recv_clone_name). */
-async function beginningOf(dataset: string): Promise<Date | undefined> {
-  const hidden = `${dataset}/%recv`
-  const { creation } = await getProperties((await exists(hidden)) ? hidden : dataset, ['creation'])
-  return typeof creation?.value === 'bigint' ? timeOf(creation.value) : undefined
 }
 
 /** A date of Unix seconds. */
