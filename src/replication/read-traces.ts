@@ -52,7 +52,7 @@ export interface Traces {
 export async function readTraces(dataset: string): Promise<Traces> {
   if (!(await exists(dataset))) throw new ZfsError('NOT_FOUND', `${dataset} does not exist`, { dataset })
   const snapshots: Traces['snapshots'] = []
-  const wanted = { properties: [pendingProperty, 'userrefs', 'numclones'] }
+  const wanted = { properties: [pendingProperty, 'userrefs', 'clones'] }
   for await (const { name, guid, createtxg, creation, properties } of listSnapshots(dataset, wanted)) {
     snapshots.push({
       name: name.slice(dataset.length + 1),
@@ -61,7 +61,7 @@ export async function readTraces(dataset: string): Promise<Traces> {
       creation,
       userrefs: BigInt(properties.userrefs?.value ?? 0n),
       pendingFor: properties[pendingProperty]?.value.toString(),
-      cloned: BigInt(properties.numclones?.value ?? 0n) > 0n,
+      cloned: properties.clones !== undefined,
     })
   }
   return {
