@@ -1,8 +1,26 @@
 import { type Logger, pino } from 'pino'
 import { ArgumentError, type NamedPoint, ZfsError } from './errors.js'
 import { chooseEngine, closePool, defaultEngine, openPool, version } from './lzc/index.js'
-import { Claims, LocalDestination, type LocalHost, Peer, serve } from './replication/index.js'
 import {
+  Claims,
+  LocalDestination,
+  type LocalHost,
+  Peer,
+  type Pruned,
+  type PruneOptions,
+  prune,
+  type Removal,
+  type RemoveStaleOptions,
+  type RetentionPolicy,
+  readStatus,
+  readStatuses,
+  removeStale,
+  type StatusOptions,
+  serve,
+  type VolumeStatus,
+} from './replication/index.js'
+import {
+  type Connection,
   type Credentials,
   checkRules,
   connect,
@@ -113,6 +131,41 @@ export class Host implements AsyncDisposable {
   }
 
   /**
+   * Tells how replication of a volume stands on this host: what each peer has and how far it is behind, what came from whom, and
+   * what is stale. With `peer` that one is asked too. Changes nothing. docs/operation.md
+   * @throws ZfsError `NOT_FOUND`; with a peer also NotAuthorizedError, TransportError and others
+   */
+  async status(volume: string, options?: StatusOptions): Promise<VolumeStatus> {
+    return readStatus(this.#self(), volume, options)
+  }
+
+  /** As {@link status}, of all volumes that have been replicated from here or to here. */
+  async statuses(options?: Omit<StatusOptions, 'peer'>): Promise<VolumeStatus[]> {
+    return readStatuses(this.#self(), options)
+  }
+
+  /**
+   * Removes what replications of a volume have left on this host and none will use again: what {@link status} calls stale. What a
+   * peer may go on with, and what others hold, is never touched.
+   * @param options.dryRun only say what would be removed
+   * @returns each with whether it was removed, or why not
+   * @throws ZfsError `NOT_FOUND`; with a peer also what asking it can end with
+   */
+  async removeStale(volume: string, options: RemoveStaleOptions = {}): Promise<Removal[]> {
+    return removeStale(this.#self(), volume, options)
+  }
+
+  /**
+   * Destroys the snapshots of a volume on this host, a source or a replica, that the policy does not keep. What has a hold or a
+   * clone, waits for a confirmation, or is the base of a peer's next stream stays, whatever the policy says. All in one transaction.
+   * @throws ZfsError `NOT_FOUND`; `BUSY`, `HAS_DEPENDENTS`: one is in use by now, and nothing was destroyed
+   * @throws ArgumentError `INVALID_ARGUMENT`
+   */
+  async prune(volume: string, policy: RetentionPolicy, options?: PruneOptions): Promise<Pruned> {
+    return prune(this.#self(), volume, policy, options)
+  }
+
+  /**
    * Connects to a peer's agent over mutual TLS.
    *
    * @param address `HOST` or `HOST:PORT`, `[IPV6]:PORT`; the default port is 4523
@@ -121,10 +174,20 @@ export class Host implements AsyncDisposable {
   async connect(address: string, options: ConnectOptions = {}): Promise<Peer> {
     const { host, port } = parseAddress(address)
     const { credentials, logger } = this
-    const connection = await connect({ host, port, credentials, hello: this.#hello(), logger, ...options })
-    const peer = new Peer(connection, this.#self())
+    const target = { host, port, credentials, hello: this.#hello(), logger, ...options }
+    const connection = await connect(target)
+    const { signal: _, ...again } = { ...target, expectIdentity: connection.identity }
+    const peer: Peer = new Peer(connection, this.#self(), async (signal) => {
+      this.#peers.add(peer)
+      try {
+        return this.#forget(peer, await connect({ ...again, signal }))
+      } catch (error) {
+        this.#peers.delete(peer)
+        throw error
+      }
+    })
     this.#peers.add(peer)
-    void connection.closed.then(() => this.#peers.delete(peer))
+    this.#forget(peer, connection)
     return peer
   }
 
@@ -165,6 +228,12 @@ export class Host implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** Lets go of a peer once its connection has ended. */
+  #forget(peer: Peer, connection: Connection): Connection {
+    void connection.closed.then(() => this.#peers.delete(peer))
+    return connection
   }
 
   #self(): LocalHost {

@@ -7,15 +7,17 @@ import {
   pushVolume,
   type ReplicationOptions,
   type ReplicationResult,
+  type Retry,
 } from '../replication/index.js'
 import { progressView } from './bar.js'
 import { bigintAsText } from './json.js'
-import { type HostFlags, hostOptions, withHostFlags } from './options.js'
+import { type HostFlags, hostOptions, parseCount, withHostFlags } from './options.js'
 
 interface ReplicateFlags extends HostFlags {
   snapshot?: string
   discardPartial?: boolean
   preserve?: boolean
+  retry: number
   json?: boolean
 }
 
@@ -38,6 +40,7 @@ function withReplicateFlags(name: string, run: Replicate): Command {
     .option('--snapshot <name>', 'replicate this snapshot instead of taking one')
     .option('--discard-partial', 'discard what an interrupted run has left there, in place of going on with it')
     .option('--preserve', 'where both have data and nothing in common, give what is there another name and begin again')
+    .option('--retry <times>', 'try again so many times in a row after what goes away by itself', parseCount, 0)
     .option('--json', 'print the result as JSON')
     .action((volume: string, address: string, flags: ReplicateFlags) => replicate(run, volume, address, flags))
 }
@@ -59,6 +62,8 @@ async function replicate(run: Replicate, volume: string, address: string, flags:
       partial: flags.discardPartial ? 'discard' : 'resume',
       onAbort: 'keep',
       onDivergence: flags.preserve ? 'preserve' : 'stop',
+      retry: { attempts: flags.retry },
+      onRetry: tellRetry,
       ...(snapshot === undefined ? {} : { snapshot }),
     })
     view.end()
@@ -67,6 +72,11 @@ async function replicate(run: Replicate, volume: string, address: string, flags:
     view.end()
     process.off('SIGINT', stop).off('SIGTERM', stop)
   }
+}
+
+function tellRetry({ attempt, error, waitMilliseconds }: Retry): void {
+  const why = error instanceof Error ? error.message : String(error)
+  console.error(`${why}\nTrying again (${attempt}) in ${(waitMilliseconds / 1000).toFixed(1)} s.`)
 }
 
 function describe(result: ReplicationResult, host: Host, peer: Peer): string {

@@ -29,6 +29,11 @@ export class Claims {
     }
   }
 
+  /** Whether somebody has the key. */
+  has(key: string): boolean {
+    return this.#held.has(key)
+  }
+
   /** Resolves when all that is held now has been given back. */
   async settled(): Promise<void> {
     await Promise.all(this.#held.values())

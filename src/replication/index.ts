@@ -5,11 +5,15 @@ export { formatBytes, formatPlan, planTotals } from './format-plan.js'
 export { LocalDestination } from './local-destination.js'
 export { checkVolumeName } from './names.js'
 export { ensureParents } from './parents.js'
-export { type LocalHost, Peer } from './peer.js'
+export { type LocalHost, Peer, type ReconnectOptions } from './peer.js'
 export { planTree, type TreePlanOptions } from './plan-tree.js'
 export type { Progress } from './progress.js'
+export { type Pruned, type PruneOptions, prune } from './prune.js'
 export { pullVolume } from './pull.js'
 export { type PushSource, pushVolume } from './push.js'
+export type { SnapshotHooks, SnapshotMoment } from './quiesce.js'
+export type { OurHold, PartialTrace } from './read-traces.js'
+export { type Removal, type RemoveStaleOptions, removeStale } from './remove-stale.js'
 export type { ReplicationOptions, ReplicationResult, ResumedStream } from './replication.js'
 export {
   decideRetention,
@@ -21,7 +25,30 @@ export {
   type RetentionSituation,
   type RetentionSnapshot,
 } from './retention.js'
+export type { Retry, RetryOptions } from './retry.js'
 export { type ServeSettings, serve } from './serve.js'
+export { describeAge, type Stale } from './stale.js'
+export {
+  type Lag,
+  type PartialStatus,
+  type PeerReplica,
+  type PeerStatus,
+  type ReceivedStatus,
+  readStatus,
+  readStatuses,
+  type StatusOptions,
+  type StatusPoint,
+  type VolumeStatus,
+} from './status.js'
+export {
+  type Circumstances,
+  codeOf,
+  onReplicationEvent,
+  type ReplicationEvent,
+  type Step,
+  type StreamFacts,
+} from './steps.js'
+export { isTransient } from './transient.js'
 export {
   type DatasetType,
   type SnapshotOrigin,

@@ -46,19 +46,21 @@ export class LocalSource implements Source {
     const dataset = this.datasetOf(order.volume)
     const { target, base } = order
     const snapshot = `${dataset}@${target.name}`
-    this.logger.info({ transferId: order.transfer, snapshot, guid: String(target.guid), base: base?.name }, 'sending')
+    this.logger.debug({ snapshot, base: base?.name }, 'holding what the stream needs')
     await secure(dataset, this.destination, target, base?.kind === 'snapshot' ? shortOf(base) : undefined)
     return openStream(dataset, order, signal)
   }
 
   async confirm(volume: string, target: Target): Promise<void> {
     await confirmDelivery(this.datasetOf(volume), this.destination, target, target.ours)
+    this.logger.info({ snapshot: target.name, guid: String(target.guid) }, 'moved the cursor')
   }
 
   async withdraw(volume: string, target: Target): Promise<void> {
     const dataset = this.datasetOf(volume)
     await letGo(dataset, this.destination, target)
     if (target.ours) await destroySnapshots([`${dataset}@${target.name}`])
+    this.logger.info({ snapshot: target.name, destroyed: target.ours }, 'let go of what is not sent')
   }
 }
 

@@ -21,7 +21,7 @@ export async function pullVolume(
   return exclusively(peer, `pull of ${dataset} from ${peer.identity}`, dataset, options, (common) => ({
     ...common,
     source: new RemoteSource(peer),
-    destination: new LocalDestination(peer.host),
+    destination: new LocalDestination({ ...peer.host, logger: common.logger }),
     volume,
   }))
 }

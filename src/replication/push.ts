@@ -1,11 +1,12 @@
-import { randomUUID } from 'node:crypto'
 import { ReplicationError, throwIfAborted } from '../errors.js'
 import { RateLimiter } from '../transport/index.js'
+import { replicateWithRetries } from './attempts.js'
 import { LocalSource } from './local-source.js'
 import { checkSnapshotName } from './names.js'
 import type { Peer } from './peer.js'
 import { RemoteDestination } from './remote-destination.js'
-import { type Replication, type ReplicationOptions, type ReplicationResult, replicateVolume } from './replication.js'
+import type { Replication, ReplicationOptions, ReplicationResult } from './replication.js'
+import { checkRetry } from './retry.js'
 
 /** What is pushed: a dataset of this host and the name under which every host of the cluster knows it. */
 export interface PushSource {
@@ -27,7 +28,7 @@ export interface PushSource {
  * @throws NotAuthorizedError `NOT_AUTHORIZED`: the peer does not let this host push that volume
  * @throws NotSupportedError `NOT_SUPPORTED`: the peer's OpenZFS can't receive this stream
  * @throws ReplicationError `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`; `PARTIAL_STALE`: what an interrupted push
- *   has left there can't be gone on with
+ *   has left there can't be gone on with; `HOOK_FAILED`
  * @throws AbortError `ABORTED`, TimeoutError `TIMEOUT`
  */
 export async function pushVolume(
@@ -54,6 +55,7 @@ export async function exclusively(
   make: (common: Common) => Replication,
 ): Promise<ReplicationResult> {
   if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
+  if (options.retry !== undefined) checkRetry(options.retry)
   const limiter = typeof options.limit === 'number' ? new RateLimiter(options.limit) : options.limit
   throwIfAborted(options.signal, what)
   const release = peer.host.claims.take(what)
@@ -63,13 +65,11 @@ export async function exclusively(
       next: 'Wait for it to end; those with different peers may run side by side.',
     })
   }
-  const transfer = randomUUID()
-  const logger = peer.host.logger.child({ transferId: transfer, dataset, peer: peer.identity })
+  const self = peer.host.identity
   try {
-    return await replicateVolume(make({ what, transfer, self: peer.host.identity, options, limiter, logger }))
-  } catch (error) {
-    logger.warn({ err: error }, `${what} failed`)
-    throw error
+    return await replicateWithRetries(peer, what, dataset, options, (attempt) =>
+      make({ what, self, limiter, ...attempt }),
+    )
   } finally {
     release()
   }

@@ -8,6 +8,7 @@ import { confirmVolume, maxListedPoints, offerVolume, sendVolume, snapshotVolume
 import { baseWithGuid } from './plan.js'
 import type { Gate, ServeSettings } from './serve.js'
 import type { SourceInventory, StreamOrder, Target } from './sides.js'
+import { factsOf, StreamTeller } from './steps.js'
 
 type OfferParams = z.output<typeof offerVolume.params>
 type SendParams = z.output<typeof sendVolume.params>
@@ -17,7 +18,7 @@ type SendContext = RequestContext<z.output<typeof sendVolume.event>>
 export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
   const sourceFor = (volume: string, peer: string): LocalSource => {
     const dataset = allowed(volume, peer, 'send')
-    return new LocalSource(settings.identity, peer, () => dataset, settings.logger)
+    return new LocalSource(settings.identity, peer, () => dataset, settings.logger.child({ dataset, peer }))
   }
   return [
     handle(offerVolume, async (params, { peer }) => offer(sourceFor(params.volume, peer), params)),
@@ -34,8 +35,19 @@ export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
     }),
     handle(sendVolume, async (params, context) => {
       const source = sourceFor(params.volume, context.peer)
-      const order = await orderOf(allowed(params.volume, context.peer, 'send'), params, context.peer)
-      return sendTo(source, order, context)
+      const dataset = allowed(params.volume, context.peer, 'send')
+      const order = await orderOf(dataset, params, context.peer)
+      const logger = settings.logger.child({ transferId: params.transfer, dataset, peer: context.peer })
+      const about = { transferId: params.transfer, volume: params.volume, peer: context.peer, side: 'send' } as const
+      const teller = StreamTeller.serving(factsOf(order), about, logger)
+      try {
+        const { bytes } = await sendTo(source, order, context, teller)
+        teller.done(bytes)
+        return { bytes }
+      } catch (error) {
+        teller.failed(error)
+        throw error
+      }
     }),
   ]
 }
@@ -82,14 +94,19 @@ async function orderOf(dataset: string, params: SendParams, peer: string): Promi
   return { transfer, volume, target, base: found, resume }
 }
 
-async function sendTo(source: LocalSource, order: StreamOrder, context: SendContext): Promise<{ bytes: bigint }> {
+async function sendTo(
+  source: LocalSource,
+  order: StreamOrder,
+  context: SendContext,
+  teller: StreamTeller,
+): Promise<{ bytes: bigint }> {
   const { signal } = context
   const outgoing = await source.open(order, signal)
   try {
     const offered = context.offerData()
     context.emit({ ticket: offered.ticket, begin: outgoing.begin.toString('base64'), total: outgoing.total })
     const channel = await offered.channel(signal)
-    return { bytes: await channel.send(outgoing.body.stream, { signal }) }
+    return { bytes: await channel.send(outgoing.body.stream, { signal, onBytes: (bytes) => teller.moved(bytes) }) }
   } finally {
     await outgoing.close()
   }

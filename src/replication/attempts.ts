@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto'
+import type { Peer } from './peer.js'
+import { type Replication, type ReplicationOptions, type ReplicationResult, replicateVolume } from './replication.js'
+import { Advance, type Retry, retrying } from './retry.js'
+import { tell } from './steps.js'
+
+/** What one attempt has of its own: another attempt may begin while the other host still holds what this one had. */
+export type Attempt = Pick<Replication, 'transfer' | 'options' | 'logger'>
+
+/** Replicates, and again if need be, each time from what has arrived. */
+export async function replicateWithRetries(
+  peer: Peer,
+  what: string,
+  dataset: string,
+  options: ReplicationOptions,
+  make: (attempt: Attempt) => Replication,
+): Promise<ReplicationResult> {
+  const { signal, retry } = options
+  const advance = new Advance()
+  const begin = (): Replication => {
+    const transfer = randomUUID()
+    const onStep: ReplicationOptions['onStep'] = (step) => {
+      advance.see(step)
+      options.onStep?.(step)
+    }
+    const logger = peer.host.logger.child({ transferId: transfer, dataset, peer: peer.identity })
+    return make({ transfer, options: { ...options, onStep }, logger })
+  }
+  let replication = begin()
+  const onRetry = (retried: Retry): void => {
+    tell(replication, { step: 'retrying', ...retried })
+    options.onRetry?.(retried)
+  }
+  try {
+    return await retrying({ what, retry, signal, onRetry, advanced: () => advance.take() }, async (retries) => {
+      if (retries > 0) {
+        replication = begin()
+        await peer.reconnect(signal === undefined ? {} : { signal })
+      }
+      const result = await replicateVolume(replication)
+      const { kind, bytes, milliseconds } = result
+      tell(replication, { step: 'done', kind, bytes, milliseconds })
+      return { ...result, retries }
+    })
+  } catch (error) {
+    tell(replication, { step: 'failed', error })
+    throw error
+  }
+}
