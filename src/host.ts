@@ -71,6 +71,12 @@ export class Host implements AsyncDisposable {
     private readonly closePool: () => Promise<void>,
   ) {}
 
+  /** @internal This host, as what replicates sees it. */
+  get local(): LocalHost {
+    const { identity, root, logger } = this
+    return { identity, root, logger, claims: this.#claims }
+  }
+
   /** The name in this host's certificate. */
   get identity(): string {
     return this.credentials.identity
@@ -98,7 +104,7 @@ export class Host implements AsyncDisposable {
    * @throws ZfsError `NOT_FOUND`, `BUSY`
    */
   async preserveReplica(volume: string): Promise<string> {
-    return new LocalDestination(this.#self()).preserve(volume)
+    return new LocalDestination(this.local).preserve(volume)
   }
 
   /**
@@ -108,7 +114,7 @@ export class Host implements AsyncDisposable {
    */
   async rollbackReplica(volume: string, to: NamedPoint, losing: readonly NamedPoint[]): Promise<void> {
     const guids = losing.map(({ guid }) => guid)
-    await new LocalDestination(this.#self()).rollback(volume, to.guid, guids)
+    await new LocalDestination(this.local).rollback(volume, to.guid, guids)
   }
 
   /**
@@ -121,7 +127,7 @@ export class Host implements AsyncDisposable {
     const { host, port } = parseAddress(address)
     const { credentials, logger } = this
     const connection = await connect({ host, port, credentials, hello: this.#hello(), logger, ...options })
-    const peer = new Peer(connection, this.#self())
+    const peer = new Peer(connection, this.local)
     this.#peers.add(peer)
     void connection.closed.then(() => this.#peers.delete(peer))
     return peer
@@ -140,7 +146,7 @@ export class Host implements AsyncDisposable {
       ...(options.address === undefined ? {} : { host: options.address }),
       credentials,
       hello: this.#hello(),
-      handlers: serve({ ...this.#self(), rules: options.authorize }),
+      handlers: serve({ ...this.local, rules: options.authorize }),
       logger,
     })
     this.#servers.add(server)
@@ -164,11 +170,6 @@ export class Host implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
-  }
-
-  #self(): LocalHost {
-    const { identity, root, logger } = this
-    return { identity, root, logger, claims: this.#claims }
   }
 
   #hello(): { zfs: string } {

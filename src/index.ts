@@ -16,14 +16,31 @@ export {
 } from './errors.js'
 export { type ConnectOptions, defaultPort, Host, type HostOptions, type ListenOptions, openHost } from './host.js'
 export {
+  type Ends,
+  type Finding,
+  formatPlan,
+  type NameFilter,
+  type Pattern,
   Peer,
   type Progress,
   type PushSource,
+  planReplication,
+  planTotals,
   pullVolume,
   pushVolume,
   type ReplicationOptions,
+  type ReplicationPlan,
   type ReplicationResult,
   type ResumedStream,
+  replicate,
+  type Step,
+  type StepOutcome,
+  type ThisHost,
+  type TreePlan,
+  type TreePlanOptions,
+  type TreeProgress,
+  type TreeReplicationOptions,
+  type TreeReplicationResult,
 } from './replication/index.js'
 export {
   decodeResumeToken,

@@ -5,6 +5,7 @@ import { agentCommand } from './agent.js'
 import { certsCommand } from './certs.js'
 import { inspectCommand } from './inspect.js'
 import { pullCommand, pushCommand } from './replicate.js'
+import { planCommand } from './replicate-tree.js'
 
 /** Exit status: 0 done, 1 failed, 2 misused. */
 async function main(): Promise<void> {
@@ -14,6 +15,7 @@ async function main(): Promise<void> {
     .addCommand(agentCommand())
     .addCommand(pushCommand())
     .addCommand(pullCommand())
+    .addCommand(planCommand())
     .addCommand(inspectCommand())
   program.exitOverride()
   for (const command of program.commands) overrideExit(command)

@@ -1,7 +1,7 @@
 export { Claims } from './claims.js'
 export { FailedSteps } from './failed-steps.js'
 export { type NameFilter, nameFilter, type Pattern } from './filter.js'
-export { formatBytes, formatPlan, planTotals } from './format-plan.js'
+export { formatBytes, formatFindings, formatPlan, planTotals } from './format-plan.js'
 export { LocalDestination } from './local-destination.js'
 export { checkVolumeName } from './names.js'
 export { ensureParents } from './parents.js'
@@ -10,6 +10,16 @@ export { planTree, type TreePlanOptions } from './plan-tree.js'
 export type { Progress } from './progress.js'
 export { pullVolume } from './pull.js'
 export { type PushSource, pushVolume } from './push.js'
+export {
+  type Ends,
+  planReplication,
+  type ReplicationPlan,
+  replicate,
+  type ThisHost,
+  type TreeProgress,
+  type TreeReplicationOptions,
+  type TreeReplicationResult,
+} from './replicate.js'
 export type { ReplicationOptions, ReplicationResult, ResumedStream } from './replication.js'
 export {
   decideRetention,
@@ -21,6 +31,7 @@ export {
   type RetentionSituation,
   type RetentionSnapshot,
 } from './retention.js'
+export type { StepOutcome } from './run-steps.js'
 export { type ServeSettings, serve } from './serve.js'
 export {
   type DatasetType,

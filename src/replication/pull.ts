@@ -3,7 +3,7 @@ import { checkVolumeName } from './names.js'
 import type { Peer } from './peer.js'
 import { exclusively } from './push.js'
 import { RemoteSource } from './remote-source.js'
-import type { ReplicationOptions, ReplicationResult } from './replication.js'
+import { type ReplicationOptions, type ReplicationResult, replicateVolume } from './replication.js'
 
 /**
  * Brings the present state of a peer's volume to this host: {@link pushVolume} from the other end, with the same options, results
@@ -18,10 +18,14 @@ export async function pullVolume(
 ): Promise<ReplicationResult> {
   checkVolumeName(volume)
   const dataset = `${peer.host.root}/${volume}`
-  return exclusively(peer, `pull of ${dataset} from ${peer.identity}`, dataset, options, (common) => ({
-    ...common,
-    source: new RemoteSource(peer),
-    destination: new LocalDestination(peer.host),
-    volume,
-  }))
+  return exclusively(peer, `pull of ${dataset} from ${peer.identity}`, dataset, options, (common) =>
+    replicateVolume({
+      ...common,
+      options,
+      source: new RemoteSource(peer),
+      destination: new LocalDestination(peer.host),
+      volume,
+      replica: volume,
+    }),
+  )
 }

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { ReplicationError, throwIfAborted } from '../errors.js'
 import { RateLimiter } from '../transport/index.js'
 import { LocalSource } from './local-source.js'
-import { checkSnapshotName } from './names.js'
 import type { Peer } from './peer.js'
 import { RemoteDestination } from './remote-destination.js'
 import { type Replication, type ReplicationOptions, type ReplicationResult, replicateVolume } from './replication.js'
@@ -35,38 +34,48 @@ export async function pushVolume(
   peer: Peer,
   options: ReplicationOptions = {},
 ): Promise<ReplicationResult> {
-  return exclusively(peer, `push of ${volume.dataset} to ${peer.identity}`, volume.dataset, options, (common) => ({
-    ...common,
-    source: new LocalSource(peer.host.identity, peer.identity, () => volume.dataset, common.logger),
-    destination: new RemoteDestination(peer),
-    volume: volume.name,
-  }))
+  return exclusively(peer, `push of ${volume.dataset} to ${peer.identity}`, volume.dataset, options, (common) =>
+    replicateVolume({
+      ...common,
+      options,
+      source: new LocalSource(peer.host.identity, peer.identity, () => volume.dataset, common.logger),
+      destination: new RemoteDestination(peer),
+      volume: volume.name,
+      replica: volume.name,
+    }),
+  )
 }
 
-type Common = Pick<Replication, 'what' | 'transfer' | 'self' | 'options' | 'limiter' | 'logger'>
+type Common = Pick<Replication, 'what' | 'transfer' | 'self' | 'limiter' | 'logger'>
+
+/**
+ * Claims a dataset for a replication with a peer. Call the result to give it back.
+ * @throws ReplicationError `SENDER_BUSY`
+ */
+export function takeTurn(peer: Peer, what: string, dataset: string): () => void {
+  const release = peer.host.claims.take(what)
+  if (release !== undefined) return release
+  throw new ReplicationError('SENDER_BUSY', `Another ${what} is under way in this process`, {
+    dataset,
+    next: 'Wait for it to end; those with different peers may run side by side.',
+  })
+}
 
 /** Runs one replication of a dataset with a peer; a second one at the same time is refused. */
-export async function exclusively(
+export async function exclusively<Result>(
   peer: Peer,
   what: string,
   dataset: string,
-  options: ReplicationOptions,
-  make: (common: Common) => Replication,
-): Promise<ReplicationResult> {
-  if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
+  options: Pick<ReplicationOptions, 'limit' | 'signal'>,
+  run: (common: Common) => Promise<Result>,
+): Promise<Result> {
   const limiter = typeof options.limit === 'number' ? new RateLimiter(options.limit) : options.limit
   throwIfAborted(options.signal, what)
-  const release = peer.host.claims.take(what)
-  if (release === undefined) {
-    throw new ReplicationError('SENDER_BUSY', `Another ${what} is under way in this process`, {
-      dataset,
-      next: 'Wait for it to end; those with different peers may run side by side.',
-    })
-  }
+  const release = takeTurn(peer, what, dataset)
   const transfer = randomUUID()
   const logger = peer.host.logger.child({ transferId: transfer, dataset, peer: peer.identity })
   try {
-    return await replicateVolume(make({ what, transfer, self: peer.host.identity, options, limiter, logger }))
+    return await run({ what, transfer, self: peer.host.identity, limiter, logger })
   } catch (error) {
     logger.warn({ err: error }, `${what} failed`)
     throw error

@@ -4,6 +4,7 @@ import type { RateLimiter } from '../transport/index.js'
 import { deliver } from './deliver.js'
 import { divergedError } from './divergence.js'
 import { goOn } from './go-on.js'
+import { checkSnapshotName } from './names.js'
 import { type IncrementalBase, planPush } from './plan.js'
 import type { Progress } from './progress.js'
 import type { Destination, Source, SourceInventory, Target } from './sides.js'
@@ -88,6 +89,8 @@ export interface Replication {
   destination: Destination
   /** The volume's name below the root of either host. */
   volume: string
+  /** The replica's name below the destination's root. */
+  replica: string
   options: ReplicationOptions
   /** Of all its streams together. */
   limiter: RateLimiter | undefined
@@ -97,7 +100,8 @@ export interface Replication {
 /** Goes on with what is half there, plans, snapshots, delivers. */
 export async function replicateVolume(replication: Replication): Promise<ReplicationResult> {
   const started = performance.now()
-  const { options, source, destination, volume, what, logger } = replication
+  const { options, source, destination, volume, replica, what, logger } = replication
+  if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
   const before = await readSituation(replication)
   const chosen = options.snapshot === undefined ? undefined : chooseTarget(before.source, options.snapshot)
   const finished = await goOn(replication, before)
@@ -121,7 +125,7 @@ export async function replicateVolume(replication: Replication): Promise<Replica
   const plan = decide(replication, situation, chosen)
   throwIfAborted(options.signal, what)
   if (plan.kind === 'full' && plan.preserve) {
-    preserved = await destination.preserve(volume, options.signal)
+    preserved = await destination.preserve(replica, options.signal)
     logger.info({ preserved }, 'the diverged dataset has another name now')
   }
   const target = chosen ?? (await source.takeSnapshot(volume, options.signal))

@@ -2,11 +2,13 @@ import type { z } from 'zod'
 import { type Handler, handle, type RequestContext } from '../transport/index.js'
 import { LocalDestination } from './local-destination.js'
 import {
+  createParent,
   discardPartial,
   inspectVolume,
   maxListedPoints,
   preserveVolume,
   receiveVolume,
+  renameVolume,
   rollbackVolume,
 } from './messages.js'
 import { move } from './move.js'
@@ -40,8 +42,20 @@ export function serveDestination(settings: ServeSettings, allowed: Gate): Handle
       await destination.rollback(volume, to, losing)
       return {}
     }),
+    handle(renameVolume, async ({ volume, to }, { peer }) => {
+      allowed(volume, peer, 'receive')
+      allowed(to, peer, 'receive')
+      await destination.rename(volume, to)
+      return {}
+    }),
+    handle(createParent, async ({ volume }, { peer }) => {
+      allowed(volume, peer, 'receive')
+      await destination.createParent(volume)
+      return {}
+    }),
     handle(receiveVolume, async (params, context) => {
       const dataset = allowed(params.volume, context.peer, 'receive')
+      if (params.origin !== undefined) allowed(params.origin.volume, context.peer, 'receive')
       const logger = settings.logger.child({ transferId: params.transfer, dataset, peer: context.peer })
       try {
         logger.info({ snapshot: params.snapshot, least: String(params.least) }, 'receive begins')
@@ -58,11 +72,11 @@ export function serveDestination(settings: ServeSettings, allowed: Gate): Handle
 
 async function receiveFrom(
   destination: LocalDestination,
-  { transfer, volume, snapshot, begin, least }: ReceiveParams,
+  { transfer, volume, snapshot, begin, least, origin }: ReceiveParams,
   context: ReceiveContext,
 ): Promise<Received> {
   const { signal } = context
-  const arrival = { transfer, volume, snapshot, from: context.peer }
+  const arrival = { transfer, volume, snapshot, from: context.peer, origin }
   const incoming = await destination.open(arrival, Buffer.from(begin, 'base64'), least, signal)
   const channel = async () => {
     const offer = context.offerData()
