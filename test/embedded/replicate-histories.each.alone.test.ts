@@ -7,15 +7,15 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FlockerError, type Host, planReplication, replicate, type TreeReplicationOptions } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
-import { newestOf } from '../../src/replication/inventory.js'
-import { fullName, leafName, type TreeDataset } from '../../src/replication/tree.js'
+import { newestFirst, newestOf } from '../../src/replication/inventory.js'
+import { fullName, leafName, type TreeDataset, type TreeSnapshot } from '../../src/replication/tree.js'
 import { digest, openAlpha, openBeta } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
 import { createDisk, replica, snapshotAll, source, treeOf, write } from './trees.js'
 
-const sequences = Number(process.env.FLOCKER_ZFS_SEQUENCES ?? 3)
+const sequences = Number(process.env.FLOCKER_ZFS_SEQUENCES ?? 1)
 const firstSeed = Number(process.env.FLOCKER_ZFS_SEED ?? Math.floor(Math.random() * 1_000_000))
-const rounds = 6
+const rounds = 5
 const changesPerRound = 6
 
 /** mulberry32. */
@@ -42,8 +42,6 @@ class Dice {
   }
 }
 
-type Action = (dataset: TreeDataset, tree: ReadonlyMap<string, TreeDataset>) => Promise<void>
-
 /** One tree on alpha, changed at random. */
 class History {
   readonly dice: Dice
@@ -59,112 +57,137 @@ class History {
   /** Changes something. What ZFS refuses has changed nothing. */
   async change(): Promise<void> {
     const tree = await treeOf(source)
-    const dataset = this.dice.of([...tree.values()]) as TreeDataset
-    const [name, action] = this.dice.of(Object.entries(this.#actions)) as [string, Action]
-    this.log.push(`${name} ${dataset.name || '(root)'}`)
+    const possible = actions.filter(({ fits }) => [...tree.values()].some(fits))
+    const action = this.dice.of(possible) as Action
+    const dataset = this.dice.of([...tree.values()].filter(action.fits)) as TreeDataset
+    this.log.push(`${action.name} ${dataset.name || '(root)'}`)
     try {
-      await action(dataset, tree)
+      await action.run(this, dataset, tree)
     } catch (error) {
       if (!(error instanceof FlockerError)) throw error
       this.log.push(`  refused: ${error.code}`)
     }
-    await this.#remember()
-  }
-
-  readonly #actions: Record<string, Action> = {
-    write: async ({ name, type }: TreeDataset): Promise<void> => {
-      if (type === 'volume') await write(fullName(source, name), 64, BigInt(this.dice.below(16)) * 65_536n)
-    },
-    writeMuch: async ({ name, type }: TreeDataset): Promise<void> => {
-      if (type === 'volume') await write(fullName(source, name), 2048)
-    },
-    snapshot: async ({ name }: TreeDataset): Promise<void> =>
-      lzc.snapshot(`${fullName(source, name)}@${this.#name('s')}`),
-    snapshotAll: async (): Promise<void> => snapshotAll(source, this.#name('all')),
-    create: async ({ name }: TreeDataset): Promise<void> => lzc.create(below(name, this.#name('f'))),
-    createDisk: async ({ name, type }: TreeDataset): Promise<void> => {
-      if (type === 'filesystem') await createDisk(below(name, this.#name('d')))
-    },
-    bookmark: async ({ name, snapshots }: TreeDataset): Promise<void> => {
-      const point = this.dice.of(snapshots)
-      const dataset = fullName(source, name)
-      if (point !== undefined) await lzc.bookmark({ [`${dataset}#${this.#name('b')}`]: `${dataset}@${point.name}` })
-    },
-    destroySnapshot: async ({ name, snapshots }: TreeDataset): Promise<void> => {
-      const point = this.dice.of(snapshots)
-      if (point !== undefined) await lzc.destroySnapshots([`${fullName(source, name)}@${point.name}`])
-    },
-    rollBack: async ({ name, snapshots }: TreeDataset): Promise<void> => {
-      const dataset = fullName(source, name)
-      const newest = newestOf(snapshots)
-      if (newest === undefined) return
-      const before = newestOf(snapshots.filter((point) => point !== newest))
-      if (this.dice.chance(0.5) && before !== undefined) {
-        await lzc.destroySnapshots([`${dataset}@${newest.name}`])
-        await lzc.rollbackTo(dataset, `${dataset}@${before.name}`)
-      } else await lzc.rollbackTo(dataset, `${dataset}@${newest.name}`)
-    },
-    clone: async ({ name, snapshots }: TreeDataset, tree: ReadonlyMap<string, TreeDataset>): Promise<void> => {
-      const point = this.dice.of(snapshots)
-      const above = this.#parent(tree)
-      const to = below(above, this.#name('c'))
-      if (point !== undefined) await lzc.clone(`${fullName(source, name)}@${point.name}`, to)
-    },
-    promote: async ({ name }: TreeDataset): Promise<void> => lzc.promote(fullName(source, name)),
-    rename: async ({ name }: TreeDataset, tree: ReadonlyMap<string, TreeDataset>): Promise<void> => {
-      if (name === '') return
-      const leaf = this.dice.chance(0.5) ? leafName(name) : this.#name('r')
-      await lzc.rename(fullName(source, name), below(this.#parent(tree), leaf))
-    },
-    renameSnapshot: async ({ name, snapshots }: TreeDataset): Promise<void> => {
-      const point = this.dice.of(snapshots)
-      const dataset = fullName(source, name)
-      if (point !== undefined) await lzc.rename(`${dataset}@${point.name}`, `${dataset}@${this.#name('n')}`)
-    },
-    destroy: async (
-      { name, snapshots, bookmarks }: TreeDataset,
-      tree: ReadonlyMap<string, TreeDataset>,
-    ): Promise<void> => {
-      if (name === '' || [...tree.keys()].some((other) => other.startsWith(`${name}/`))) return
-      const dataset = fullName(source, name)
-      await lzc.destroySnapshots(snapshots.map((point) => `${dataset}@${point.name}`))
-      await lzc.destroyBookmarks(bookmarks.map((point) => `${dataset}#${point.name}`))
-      await lzc.destroy(dataset)
-    },
+    await this.remember()
   }
 
   /** Names come again, so that they clash. */
-  #name(prefix: string): string {
+  name(prefix: string): string {
     return `${prefix}${this.dice.chance(0.2) ? this.dice.below(this.#number + 1) : ++this.#number}`
   }
 
-  #parent(tree: ReadonlyMap<string, TreeDataset>): string {
+  parent(tree: ReadonlyMap<string, TreeDataset>): string {
     return this.dice.of([...tree.values()].filter(({ type }) => type === 'filesystem'))?.name ?? ''
   }
 
-  async #remember(): Promise<void> {
+  /** Looks into what is new. */
+  async remember(): Promise<void> {
     for (const { name, type, snapshots } of (await treeOf(source)).values()) {
-      if (type === 'volume') await rememberContents(this.contents, fullName(source, name), snapshots)
+      if (type !== 'volume') continue
+      for (const { guid, name: snapshot } of snapshots) {
+        if (this.contents.has(guid)) continue
+        this.contents.set(guid, await digest({ dataset: `${fullName(source, name)}@${snapshot}` }))
+      }
     }
   }
-
-  async rememberAll(): Promise<void> {
-    await this.#remember()
-  }
 }
+
+interface Action {
+  name: string
+  /** What it can be done with. */
+  fits: (dataset: TreeDataset) => boolean
+  run: (history: History, dataset: TreeDataset, tree: ReadonlyMap<string, TreeDataset>) => Promise<void>
+}
+
+const anything = (): boolean => true
+const isVolume = ({ type }: TreeDataset): boolean => type === 'volume'
+const isFilesystem = ({ type }: TreeDataset): boolean => type === 'filesystem'
+const isChild = ({ name }: TreeDataset): boolean => name !== ''
+const hasSnapshots = ({ snapshots }: TreeDataset): boolean => snapshots.length > 0
+const isClone = ({ origin }: TreeDataset): boolean => origin !== undefined
+
+const full = ({ name }: TreeDataset): string => fullName(source, name)
+const anySnapshot = ({ dice }: History, dataset: TreeDataset): string =>
+  `${full(dataset)}@${dice.of(dataset.snapshots)?.name}`
+
+const actions: readonly Action[] = [
+  {
+    name: 'write',
+    fits: isVolume,
+    run: ({ dice }, dataset) => write(full(dataset), 64, BigInt(dice.below(8)) * 65_536n),
+  },
+  { name: 'write much', fits: isVolume, run: (_, dataset) => write(full(dataset), 768) },
+  {
+    name: 'snapshot',
+    fits: anything,
+    run: (history, dataset) => lzc.snapshot(`${full(dataset)}@${history.name('s')}`),
+  },
+  { name: 'snapshot all', fits: anything, run: (history) => snapshotAll(source, history.name('all')) },
+  {
+    name: 'create',
+    fits: isFilesystem,
+    run: (history, { name }) => lzc.create(below(name, history.name('f'))),
+  },
+  {
+    name: 'create a volume',
+    fits: isFilesystem,
+    run: (history, { name }) => createDisk(below(name, history.name('d')), 1),
+  },
+  {
+    name: 'bookmark',
+    fits: hasSnapshots,
+    run: (history, dataset) =>
+      lzc.bookmark({ [`${full(dataset)}#${history.name('b')}`]: anySnapshot(history, dataset) }),
+  },
+  {
+    name: 'destroy a snapshot',
+    fits: hasSnapshots,
+    run: (history, dataset) => lzc.destroySnapshots([anySnapshot(history, dataset)]),
+  },
+  {
+    name: 'roll back',
+    fits: hasSnapshots,
+    run: async ({ dice }, dataset) => {
+      const [newest, before] = newestFirst(dataset.snapshots) as [TreeSnapshot, TreeSnapshot?]
+      const to = before !== undefined && dice.chance(0.5) ? before : newest
+      if (to !== newest) await lzc.destroySnapshots([`${full(dataset)}@${newest.name}`])
+      await lzc.rollbackTo(full(dataset), `${full(dataset)}@${to.name}`)
+    },
+  },
+  {
+    name: 'clone',
+    fits: hasSnapshots,
+    run: (history, dataset, tree) =>
+      lzc.clone(anySnapshot(history, dataset), below(history.parent(tree), history.name('c'))),
+  },
+  { name: 'promote', fits: isClone, run: (_, dataset) => lzc.promote(full(dataset)) },
+  {
+    name: 'rename',
+    fits: isChild,
+    run: (history, dataset, tree) => {
+      const leaf = history.dice.chance(0.5) ? leafName(dataset.name) : history.name('r')
+      return lzc.rename(full(dataset), below(history.parent(tree), leaf))
+    },
+  },
+  {
+    name: 'rename a snapshot',
+    fits: hasSnapshots,
+    run: (history, dataset) => lzc.rename(anySnapshot(history, dataset), `${full(dataset)}@${history.name('n')}`),
+  },
+  {
+    name: 'destroy',
+    fits: isChild,
+    run: async (_, dataset, tree) => {
+      const { name, snapshots, bookmarks } = dataset
+      if ([...tree.keys()].some((other) => other.startsWith(`${name}/`))) return
+      await lzc.destroySnapshots(snapshots.map((point) => `${full(dataset)}@${point.name}`))
+      await lzc.destroyBookmarks(bookmarks.map((point) => `${full(dataset)}#${point.name}`))
+      await lzc.destroy(full(dataset))
+    },
+  },
+]
 
 /** The full name of a child of what has this name below the root. */
 const below = (name: string, leaf: string): string => `${fullName(source, name)}/${leaf}`
-
-async function rememberContents(
-  contents: Map<bigint, string>,
-  dataset: string,
-  snapshots: TreeDataset['snapshots'],
-): Promise<void> {
-  for (const { guid, name } of snapshots) {
-    if (!contents.has(guid)) contents.set(guid, await digest({ dataset: `${dataset}@${name}` }))
-  }
-}
 
 const guidsOf = (tree: ReadonlyMap<string, TreeDataset>): bigint[] =>
   [...tree.values()].flatMap(({ snapshots }) => snapshots.map(({ guid }) => guid))
@@ -225,17 +248,18 @@ async function runHistory(seed: number): Promise<void> {
       const { port } = await beta.listen({ port: 0, address: '127.0.0.1', authorize: [rule] })
       await lzc.create('alpha/flocker', { properties: { canmount: 'off' } })
       await lzc.create(source)
-      await createDisk(`${source}/d0`)
+      const looked = new Set<bigint>()
+      await createDisk(`${source}/d0`, 1)
       for (let round = 0; round < rounds; round++) {
         for (let i = 0; i < changesPerRound; i++) await history.change()
         const had = guidsOf(await treeOf(replica))
         await replicateOnce(history, alpha, port)
-        await history.rememberAll()
-        await checkReplica(history, had)
+        await history.remember()
+        await checkReplica(history, had, looked)
       }
       await checkSettled(alpha, port)
-      await history.rememberAll()
-      await checkReplica(history, guidsOf(await treeOf(replica)))
+      await history.remember()
+      await checkReplica(history, guidsOf(await treeOf(replica)), new Set())
     } catch (error) {
       console.error(`seed ${seed}:\n${history.log.join('\n')}`)
       throw error
@@ -243,8 +267,11 @@ async function runHistory(seed: number): Promise<void> {
   })
 }
 
-/** Everything that was there is, and everything there is what it was at its source. */
-async function checkReplica(history: History, had: readonly bigint[]): Promise<void> {
+/**
+ * Everything that was there is, and everything there is what it was at its source.
+ * @param looked what was looked into before
+ */
+async function checkReplica(history: History, had: readonly bigint[], looked: Set<bigint>): Promise<void> {
   const tree = await treeOf(replica)
   const has = new Set(guidsOf(tree))
   assert.equal(
@@ -255,6 +282,8 @@ async function checkReplica(history: History, had: readonly bigint[]): Promise<v
   for (const { name, type, snapshots } of tree.values()) {
     if (type !== 'volume') continue
     for (const point of snapshots) {
+      if (looked.has(point.guid)) continue
+      looked.add(point.guid)
       const dataset = `${fullName(replica, name)}@${point.name}`
       assert.is(await digest({ dataset }), history.contents.get(point.guid), dataset)
     }
