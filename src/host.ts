@@ -90,6 +90,12 @@ export class Host implements AsyncDisposable {
     private readonly closePool: () => Promise<void>,
   ) {}
 
+  /** @internal This host, as what replicates sees it. */
+  get local(): LocalHost {
+    const { identity, root, logger } = this
+    return { identity, root, logger, claims: this.#claims }
+  }
+
   /** The name in this host's certificate. */
   get identity(): string {
     return this.credentials.identity
@@ -117,7 +123,7 @@ export class Host implements AsyncDisposable {
    * @throws ZfsError `NOT_FOUND`, `BUSY`
    */
   async preserveReplica(volume: string): Promise<string> {
-    return new LocalDestination(this.#self()).preserve(volume)
+    return new LocalDestination(this.local).preserve(volume)
   }
 
   /**
@@ -127,7 +133,7 @@ export class Host implements AsyncDisposable {
    */
   async rollbackReplica(volume: string, to: NamedPoint, losing: readonly NamedPoint[]): Promise<void> {
     const guids = losing.map(({ guid }) => guid)
-    await new LocalDestination(this.#self()).rollback(volume, to.guid, guids)
+    await new LocalDestination(this.local).rollback(volume, to.guid, guids)
   }
 
   /**
@@ -136,12 +142,12 @@ export class Host implements AsyncDisposable {
    * @throws ZfsError `NOT_FOUND`; with a peer also NotAuthorizedError, TransportError and others
    */
   async status(volume: string, options?: StatusOptions): Promise<VolumeStatus> {
-    return readStatus(this.#self(), volume, options)
+    return readStatus(this.local, volume, options)
   }
 
   /** As {@link status}, of all volumes that have been replicated from here or to here. */
   async statuses(options?: Omit<StatusOptions, 'peer'>): Promise<VolumeStatus[]> {
-    return readStatuses(this.#self(), options)
+    return readStatuses(this.local, options)
   }
 
   /**
@@ -152,7 +158,7 @@ export class Host implements AsyncDisposable {
    * @throws ZfsError `NOT_FOUND`; with a peer also what asking it can end with
    */
   async removeStale(volume: string, options: RemoveStaleOptions = {}): Promise<Removal[]> {
-    return removeStale(this.#self(), volume, options)
+    return removeStale(this.local, volume, options)
   }
 
   /**
@@ -162,7 +168,7 @@ export class Host implements AsyncDisposable {
    * @throws ArgumentError `INVALID_ARGUMENT`
    */
   async prune(volume: string, policy: RetentionPolicy, options?: PruneOptions): Promise<Pruned> {
-    return prune(this.#self(), volume, policy, options)
+    return prune(this.local, volume, policy, options)
   }
 
   /**
@@ -177,7 +183,7 @@ export class Host implements AsyncDisposable {
     const target = { host, port, credentials, hello: this.#hello(), logger, ...options }
     const connection = await connect(target)
     const { signal: _, ...again } = { ...target, expectIdentity: connection.identity }
-    const peer: Peer = new Peer(connection, this.#self(), async (signal) => {
+    const peer: Peer = new Peer(connection, this.local, async (signal) => {
       this.#peers.add(peer)
       try {
         return this.#forget(peer, await connect({ ...again, signal }))
@@ -204,7 +210,7 @@ export class Host implements AsyncDisposable {
       ...(options.address === undefined ? {} : { host: options.address }),
       credentials,
       hello: this.#hello(),
-      handlers: serve({ ...this.#self(), rules: options.authorize }),
+      handlers: serve({ ...this.local, rules: options.authorize }),
       logger,
     })
     this.#servers.add(server)
@@ -234,11 +240,6 @@ export class Host implements AsyncDisposable {
   #forget(peer: Peer, connection: Connection): Connection {
     void connection.closed.then(() => this.#peers.delete(peer))
     return connection
-  }
-
-  #self(): LocalHost {
-    const { identity, root, logger } = this
-    return { identity, root, logger, claims: this.#claims }
   }
 
   #hello(): { zfs: string } {

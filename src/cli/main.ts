@@ -6,6 +6,7 @@ import { certsCommand } from './certs.js'
 import { inspectCommand } from './inspect.js'
 import { pruneCommand } from './prune.js'
 import { pullCommand, pushCommand } from './replicate.js'
+import { planCommand } from './replicate-tree.js'
 import { statusCommand } from './status.js'
 
 /** Exit status: 0 done, 1 failed, 2 misused. */
@@ -18,6 +19,7 @@ async function main(): Promise<void> {
     .addCommand(pullCommand())
     .addCommand(statusCommand())
     .addCommand(pruneCommand())
+    .addCommand(planCommand())
     .addCommand(inspectCommand())
   program.exitOverride()
   for (const command of program.commands) overrideExit(command)

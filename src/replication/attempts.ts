@@ -1,21 +1,22 @@
 import { randomUUID } from 'node:crypto'
-import type { Peer } from './peer.js'
+import { checkSnapshotName } from './names.js'
+import type { Common } from './push.js'
 import { type Replication, type ReplicationOptions, type ReplicationResult, replicateVolume } from './replication.js'
-import { Advance, type Retry, retrying } from './retry.js'
+import { Advance, checkRetry, type Retry, retrying } from './retry.js'
 import { tell } from './steps.js'
 
 /** What one attempt has of its own: another attempt may begin while the other host still holds what this one had. */
-export type Attempt = Pick<Replication, 'transfer' | 'options' | 'logger'>
+export type Attempt = Omit<Replication, 'source' | 'destination' | 'volume' | 'replica'>
 
 /** Replicates, and again if need be, each time from what has arrived. */
 export async function replicateWithRetries(
-  peer: Peer,
-  what: string,
-  dataset: string,
+  { peer, what, self, limiter, dataset }: Common,
   options: ReplicationOptions,
   make: (attempt: Attempt) => Replication,
 ): Promise<ReplicationResult> {
   const { signal, retry } = options
+  if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
+  if (retry !== undefined) checkRetry(retry)
   const advance = new Advance()
   const begin = (): Replication => {
     const transfer = randomUUID()
@@ -24,7 +25,7 @@ export async function replicateWithRetries(
       options.onStep?.(step)
     }
     const logger = peer.host.logger.child({ transferId: transfer, dataset, peer: peer.identity })
-    return make({ transfer, options: { ...options, onStep }, logger })
+    return make({ what, self, limiter, transfer, options: { ...options, onStep }, logger })
   }
   let replication = begin()
   const onRetry = (retried: Retry): void => {

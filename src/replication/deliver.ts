@@ -33,19 +33,19 @@ export async function deliver(
 }
 
 async function send(
-  { source, destination, volume, transfer, options, limiter }: Replication,
+  { source, destination, replica, transfer, options, limiter }: Replication,
   order: StreamOrder,
   watchdog: Watchdog,
   reached: Reached,
   teller: StreamTeller,
 ): Promise<bigint> {
   const { signal } = watchdog
-  const { target, resume } = order
+  const { target, resume, origin, receiveAs = target.name } = order
   const outgoing = await source.open(order, signal)
   try {
     const already = resume?.bytes ?? 0n
     const meter = new ProgressMeter(target.name, outgoing.total, already, performance.now())
-    const arrival = { transfer, volume, snapshot: target.name, from: source.identity }
+    const arrival = { transfer, volume: replica, snapshot: receiveAs, from: source.identity, origin }
     const least = options.checkSpace === false ? 0n : outgoing.total - already
     const incoming = await destination.open(arrival, outgoing.begin, least, signal)
     reached.welcomed = true

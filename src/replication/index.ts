@@ -1,7 +1,7 @@
 export { Claims } from './claims.js'
 export { FailedSteps } from './failed-steps.js'
 export { type NameFilter, nameFilter, type Pattern } from './filter.js'
-export { formatBytes, formatPlan, planTotals } from './format-plan.js'
+export { formatBytes, formatFindings, formatPlan, planTotals } from './format-plan.js'
 export { LocalDestination } from './local-destination.js'
 export { checkVolumeName } from './names.js'
 export { ensureParents } from './parents.js'
@@ -14,6 +14,16 @@ export { type PushSource, pushVolume } from './push.js'
 export type { SnapshotHooks, SnapshotMoment } from './quiesce.js'
 export type { OurHold, PartialTrace } from './read-traces.js'
 export { type Removal, type RemoveStaleOptions, removeStale } from './remove-stale.js'
+export {
+  type Ends,
+  planReplication,
+  type ReplicationPlan,
+  replicate,
+  type ThisHost,
+  type TreeProgress,
+  type TreeReplicationOptions,
+  type TreeReplicationResult,
+} from './replicate.js'
 export type { ReplicationOptions, ReplicationResult, ResumedStream } from './replication.js'
 export {
   decideRetention,
@@ -26,6 +36,7 @@ export {
   type RetentionSnapshot,
 } from './retention.js'
 export type { Retry, RetryOptions } from './retry.js'
+export type { StepOutcome } from './run-steps.js'
 export { type ServeSettings, serve } from './serve.js'
 export { describeAge, type Stale } from './stale.js'
 export {
@@ -45,7 +56,7 @@ export {
   codeOf,
   onReplicationEvent,
   type ReplicationEvent,
-  type Step,
+  type Step as ReplicationStep,
   type StreamFacts,
 } from './steps.js'
 export { isTransient } from './transient.js'

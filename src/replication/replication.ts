@@ -100,6 +100,8 @@ export interface Replication {
   destination: Destination
   /** The volume's name below the root of either host. */
   volume: string
+  /** The replica's name below the destination's root. */
+  replica: string
   options: ReplicationOptions
   /** Of all its streams together. */
   limiter: RateLimiter | undefined
@@ -109,7 +111,7 @@ export interface Replication {
 /** Goes on with what is half there, plans, snapshots, delivers. */
 export async function replicateVolume(replication: Replication): Promise<Omit<ReplicationResult, 'retries'>> {
   const started = performance.now()
-  const { options, destination, volume, what } = replication
+  const { options, destination, replica, what } = replication
   const before = await readSituation(replication)
   const chosen = options.snapshot === undefined ? undefined : chooseTarget(before.source, options.snapshot)
   const finished = await goOn(replication, before)
@@ -134,7 +136,7 @@ export async function replicateVolume(replication: Replication): Promise<Omit<Re
   tell(replication, { step: 'planned', plan: plan.kind, base: 'base' in plan ? plan.base?.name : undefined })
   throwIfAborted(options.signal, what)
   if (plan.kind === 'full' && plan.preserve) {
-    preserved = await destination.preserve(volume, options.signal)
+    preserved = await destination.preserve(replica, options.signal)
     tell(replication, { step: 'preserved', preserved })
   }
   const target = chosen ?? (await takeSnapshot(replication))

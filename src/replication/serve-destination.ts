@@ -3,11 +3,13 @@ import { parseBeginRecord } from '../lzc/index.js'
 import { type Handler, handle, type RequestContext } from '../transport/index.js'
 import { LocalDestination } from './local-destination.js'
 import {
+  createParent,
   discardPartial,
   inspectVolume,
   maxListedPoints,
   preserveVolume,
   receiveVolume,
+  renameVolume,
   rollbackVolume,
 } from './messages.js'
 import { move } from './move.js'
@@ -43,8 +45,20 @@ export function serveDestination(settings: ServeSettings, allowed: Gate): Handle
       await destinationFor(peer).rollback(volume, to, losing)
       return {}
     }),
+    handle(renameVolume, async ({ volume, to }, { peer }) => {
+      allowed(volume, peer, 'receive')
+      allowed(to, peer, 'receive')
+      await destinationFor(peer).rename(volume, to)
+      return {}
+    }),
+    handle(createParent, async ({ volume }, { peer }) => {
+      allowed(volume, peer, 'receive')
+      await destinationFor(peer).createParent(volume)
+      return {}
+    }),
     handle(receiveVolume, async (params, context) => {
       const dataset = allowed(params.volume, context.peer, 'receive')
+      if (params.origin !== undefined) allowed(params.origin.volume, context.peer, 'receive')
       const logger = settings.logger.child({ transferId: params.transfer, dataset, peer: context.peer })
       const about = { transferId: params.transfer, volume: params.volume, peer: context.peer, side: 'receive' } as const
       const teller = StreamTeller.serving(receivedFacts(params), about, logger)
@@ -67,12 +81,12 @@ function receivedFacts({ snapshot, begin }: ReceiveParams): StreamFacts {
 
 async function receiveFrom(
   destination: LocalDestination,
-  { transfer, volume, snapshot, begin, least }: ReceiveParams,
+  { transfer, volume, snapshot, begin, least, origin }: ReceiveParams,
   context: ReceiveContext,
   teller: StreamTeller,
 ): Promise<Received> {
   const { signal } = context
-  const arrival = { transfer, volume, snapshot, from: context.peer }
+  const arrival = { transfer, volume, snapshot, from: context.peer, origin }
   const incoming = await destination.open(arrival, Buffer.from(begin, 'base64'), least, signal)
   const channel = async () => {
     const offer = context.offerData()

@@ -14,9 +14,9 @@ import {
   pullVolume,
   pushVolume,
   type ReplicationOptions,
+  type ReplicationStep,
   type Retry,
   type Server,
-  type Step,
   type Volume,
 } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
@@ -54,7 +54,7 @@ test('a push outlives its receiver, which is killed and started again', () =>
     await using first = await startBeta(directory)
     await using peer = await alpha.connect(`127.0.0.1:${first.port}`)
     const told: Retry[] = []
-    const steps: Step['step'][] = []
+    const steps: ReplicationStep['step'][] = []
     let second: Promise<Agent> | undefined
     const pushed = await pushVolume(volume, peer, {
       retry,
