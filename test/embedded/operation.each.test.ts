@@ -23,6 +23,7 @@ import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
 import { Agent, digest, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
+import { Relay } from './relay.js'
 
 const run = promisify(execFile)
 const program = join(__dirname, '../../src/cli/main.js')
@@ -80,6 +81,79 @@ test('a push outlives its receiver, which is killed and started again', () =>
     assert.equal(Object.keys(await lzc.getHolds(pushed.snapshot)), [])
     await using beta = await openBeta(directory)
     assert.is(await digest(await beta.getVolume('disk')), await digest(volume))
+  }))
+
+test('a pull outlives cables that are cut, and its source, which is killed and started again', () =>
+  withDirectory(async (directory) => {
+    await using alpha = await openAlpha(directory)
+    let hash: string
+    {
+      await using beta = await openBeta(directory)
+      const volume = await beta.createVolume('disk', { size: 128 * mebibyte })
+      await fill(volume, 0, 96)
+      hash = await digest(volume)
+    }
+    await using first = await startBeta(directory)
+    await using relay = await Relay.listen(first.port, 1e9)
+    await using peer = await alpha.connect(`127.0.0.1:${relay.port}`)
+    const codes: string[] = []
+    let second: Promise<Agent> | undefined
+    const cuts = [16, 32]
+    const pulled = await pullVolume('disk', peer, {
+      retry,
+      onRetry: ({ error }) => codes.push((error as FlockerError).code),
+      onProgress: ({ bytes }) => {
+        const mebibytes = Number(bytes) / mebibyte
+        if (cuts[0] !== undefined && mebibytes > cuts[0]) {
+          cuts.shift()
+          relay.cut()
+        } else if (second === undefined && mebibytes > 60) {
+          second = first.end('SIGKILL').then(async () => {
+            const agent = await startBeta(directory)
+            relay.target = agent.port
+            return agent
+          })
+        }
+      },
+    })
+    await using agent = (await second) as Agent
+    assert.ok(pulled.retries >= 3, codes.join())
+    assert.ok(pulled.resumed !== undefined && pulled.resumed.kept > 0n)
+    assert.is(await digest({ dataset: 'alpha/flocker/disk' }), hash)
+    assert.is(await agent.end('SIGTERM'), 'status 0')
+    await using beta = await openBeta(directory)
+    const { peers, stale } = await beta.status('disk', { staleMilliseconds: 0 })
+    assert.equal([stale, peers[0]?.holds, peers[0]?.pending], [[], [], []])
+    assert.is(peers[0]?.common?.guid, pulled.guid)
+  }))
+
+test('an abort between two attempts takes back what has arrived, or keeps it where the caller says so', () =>
+  withBoth(async ({ beta, server, alpha, volume }) => {
+    await fill(volume, 0, 96)
+    await using relay = await Relay.listen(server.port, 1e9)
+    await using peer = await alpha.connect(`127.0.0.1:${relay.port}`)
+    const attempt = (onAbort: 'discard' | 'keep') => {
+      const stop = new AbortController()
+      return failure(
+        pushVolume(volume, peer, {
+          signal: stop.signal,
+          onAbort,
+          retry: { attempts: 3, firstMilliseconds: 60_000 },
+          onRetry: () => stop.abort(),
+          ...after(32, () => relay.cut()),
+        }),
+      )
+    }
+    assert.is((await attempt('discard')).code, 'ABORTED')
+    assert.equal(await snapshotsOf(volume.dataset), [])
+    assert.is((await failure(beta.status('disk'))).code, 'NOT_FOUND')
+
+    await peer.reconnect()
+    assert.is((await attempt('keep')).code, 'ABORTED')
+    const [snapshot] = await snapshotsOf(volume.dataset)
+    assert.is((await beta.status('disk')).partial?.decoded?.toname, snapshot)
+    await peer.reconnect()
+    assert.is((await pushVolume(volume, peer)).resumed?.snapshot, snapshot)
   }))
 
 test('what is not transient is told at once; so is an abort between attempts', () =>
