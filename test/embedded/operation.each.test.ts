@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { type Logger, pino } from 'pino'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readResumeToken } from '../../src/datasets/index.js'
@@ -10,18 +11,20 @@ import {
   createHostCertificate,
   type FlockerError,
   type Host,
+  openHost,
   type Peer,
   pullVolume,
   pushVolume,
   type ReplicationOptions,
   type Retry,
+  type Rule,
   type Server,
   type Step,
   type Volume,
 } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
-import { Agent, digest, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
+import { Agent, digest, equip, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
 import { Relay } from './relay.js'
 
@@ -263,6 +266,42 @@ test('the application is quiet while the snapshot is taken, and never for longer
     const stuck = pushVolume(volume, peer, { afterSnapshot: () => Promise.reject(new Error('it does not go on')) })
     assert.is((await failure(stuck)).code, 'HOOK_FAILED')
     assert.is((await snapshotsOf(volume.dataset)).length, 1, 'the snapshot was taken back')
+  }))
+
+/** A logger, and what it was given. */
+function recorder(): { logger: Logger; lines: Record<string, unknown>[] } {
+  const lines: Record<string, unknown>[] = []
+  return { logger: pino({}, { write: (line) => lines.push(JSON.parse(line)) }), lines }
+}
+
+test('both logs say of every step which transfer, dataset and peer it is of', () =>
+  withDirectory(async (directory) => {
+    await equip(directory)
+    const [ours, theirs] = [recorder(), recorder()]
+    const open = (name: string, pool: string, { logger }: { logger: Logger }) =>
+      openHost({ embedded: join(directory, name), pool, credentials: join(directory, pool), logger })
+    await using alpha = await open('a', 'alpha', ours)
+    await using beta = await open('b', 'beta', theirs)
+    const authorize: Rule[] = [{ peer: 'alpha', verbs: ['inspect', 'receive', 'send'], datasets: ['beta/flocker/**'] }]
+    const server = await beta.listen({ port: 0, address: '127.0.0.1', authorize })
+    await using peer = await alpha.connect(`127.0.0.1:${server.port}`)
+    await pushVolume(await alpha.createVolume('there', { size: mebibyte }), peer)
+    await beta.createVolume('here', { size: mebibyte })
+    await pullVolume('here', peer)
+    const stepsOf = (lines: Record<string, unknown>[], dataset: string) => {
+      const steps = lines.filter((line) => line.step !== undefined && line.dataset === dataset)
+      assert.is(new Set(steps.map(({ transferId }) => transferId)).size, 1)
+      return steps.map(({ step }) => step)
+    }
+    const whole = ['planned', 'snapshotTaken', 'streamBegun', 'streamDone', 'done']
+    assert.equal(stepsOf(ours.lines, 'alpha/flocker/there'), whole)
+    assert.equal(stepsOf(ours.lines, 'alpha/flocker/here'), whole)
+    assert.equal(stepsOf(theirs.lines, 'beta/flocker/there'), ['streamBegun', 'streamDone'])
+    assert.equal(stepsOf(theirs.lines, 'beta/flocker/here'), ['streamBegun', 'streamDone'])
+    for (const line of [...ours.lines, ...theirs.lines]) {
+      if (line.dataset !== undefined) assert.type(line.peer, 'string', JSON.stringify(line))
+    }
+    assert.ok(theirs.lines.some(({ msg }) => msg === 'moved the cursor'))
   }))
 
 test('the status tells what both have, how far the peer is behind, and what is on its way', () =>
