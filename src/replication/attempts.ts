@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { afterFailure, isAborted } from './failure.js'
 import { checkSnapshotName } from './names.js'
+import type { Peer } from './peer.js'
 import type { Common } from './push.js'
 import { type Replication, type ReplicationOptions, type ReplicationResult, replicateVolume } from './replication.js'
 import { Advance, checkRetry, type Retry, retrying } from './retry.js'
+import type { StreamOrder } from './sides.js'
 import { tell } from './steps.js'
 
 /** What one attempt has of its own: another attempt may begin while the other host still holds what this one had. */
@@ -18,10 +21,12 @@ export async function replicateWithRetries(
   if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
   if (retry !== undefined) checkRetry(retry)
   const advance = new Advance()
+  let left: StreamOrder | undefined
   const begin = (): Replication => {
     const transfer = randomUUID()
     const onStep: ReplicationOptions['onStep'] = (step) => {
       advance.see(step)
+      if (step.step === 'streamBegun') left = undefined
       options.onStep?.(step)
     }
     const logger = peer.host.logger.child({ transferId: transfer, dataset, peer: peer.identity })
@@ -29,6 +34,7 @@ export async function replicateWithRetries(
   }
   let replication = begin()
   const onRetry = (retried: Retry): void => {
+    left = replication.unfinished ?? left
     tell(replication, { step: 'retrying', ...retried })
     options.onRetry?.(retried)
   }
@@ -44,7 +50,23 @@ export async function replicateWithRetries(
       return { ...result, retries }
     })
   } catch (error) {
+    if (left !== undefined && isAborted(replication)) await takeBack(peer, replication, left, error)
     tell(replication, { step: 'failed', error })
     throw error
   }
+}
+
+/** How long an abort may take to reach the other host again, in milliseconds. */
+const reachMilliseconds = 5000
+
+/** For an abort between two attempts: removes what the one before has left for the next. */
+async function takeBack(peer: Peer, replication: Replication, order: StreamOrder, failure: unknown): Promise<void> {
+  try {
+    await peer.reconnect({ signal: AbortSignal.timeout(reachMilliseconds) })
+  } catch (error) {
+    const { name } = order.target
+    replication.logger.warn({ err: error, snapshot: name }, 'what has arrived stays; the next replication settles it')
+    return
+  }
+  await afterFailure(replication, order, { welcomed: true, confirmed: false }, failure)
 }

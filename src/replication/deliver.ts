@@ -27,6 +27,7 @@ export async function deliver(
     return bytes
   } catch (error) {
     teller.failed(error)
+    if (reached.welcomed || stream.resume !== undefined) replication.unfinished = stream
     await afterFailure(replication, stream, reached, error)
     throw error
   }

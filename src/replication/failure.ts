@@ -38,7 +38,8 @@ export async function afterFailure(
   }
 }
 
-function isAborted({ options: { signal, onAbort = 'discard' } }: Replication): boolean {
+/** Whether the caller has aborted, and nothing is to stay. */
+export function isAborted({ options: { signal, onAbort = 'discard' } }: Replication): boolean {
   if (signal === undefined || !signal.aborted || onAbort === 'keep') return false
   return !(signal.reason instanceof Error && signal.reason.name === 'TimeoutError')
 }

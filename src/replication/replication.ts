@@ -8,7 +8,7 @@ import { type IncrementalBase, planPush } from './plan.js'
 import type { Progress } from './progress.js'
 import { type SnapshotHooks, takeQuietly } from './quiesce.js'
 import type { Retry, RetryOptions } from './retry.js'
-import type { Destination, Source, SourceInventory, Target } from './sides.js'
+import type { Destination, Source, SourceInventory, StreamOrder, Target } from './sides.js'
 import { readSituation, type Situation } from './situation.js'
 import { type Step, tell } from './steps.js'
 
@@ -106,6 +106,8 @@ export interface Replication {
   /** Of all its streams together. */
   limiter: RateLimiter | undefined
   logger: Logger
+  /** The stream that failed last, if the destination may have a part of it. */
+  unfinished?: StreamOrder
 }
 
 /** Goes on with what is half there, plans, snapshots, delivers. */

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { type Logger, pino } from 'pino'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readResumeToken } from '../../src/datasets/index.js'
@@ -10,19 +11,22 @@ import {
   createHostCertificate,
   type FlockerError,
   type Host,
+  openHost,
   type Peer,
   pullVolume,
   pushVolume,
   type ReplicationOptions,
   type ReplicationStep,
   type Retry,
+  type Rule,
   type Server,
   type Volume,
 } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
-import { Agent, digest, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
+import { Agent, digest, equip, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
+import { Relay } from './relay.js'
 
 const run = promisify(execFile)
 const program = join(__dirname, '../../src/cli/main.js')
@@ -80,6 +84,79 @@ test('a push outlives its receiver, which is killed and started again', () =>
     assert.equal(Object.keys(await lzc.getHolds(pushed.snapshot)), [])
     await using beta = await openBeta(directory)
     assert.is(await digest(await beta.getVolume('disk')), await digest(volume))
+  }))
+
+test('a pull outlives cables that are cut, and its source, which is killed and started again', () =>
+  withDirectory(async (directory) => {
+    await using alpha = await openAlpha(directory)
+    let hash: string
+    {
+      await using beta = await openBeta(directory)
+      const volume = await beta.createVolume('disk', { size: 128 * mebibyte })
+      await fill(volume, 0, 96)
+      hash = await digest(volume)
+    }
+    await using first = await startBeta(directory)
+    await using relay = await Relay.listen(first.port, 1e9)
+    await using peer = await alpha.connect(`127.0.0.1:${relay.port}`)
+    const codes: string[] = []
+    let second: Promise<Agent> | undefined
+    const cuts = [16, 32]
+    const pulled = await pullVolume('disk', peer, {
+      retry,
+      onRetry: ({ error }) => codes.push((error as FlockerError).code),
+      onProgress: ({ bytes }) => {
+        const mebibytes = Number(bytes) / mebibyte
+        if (cuts[0] !== undefined && mebibytes > cuts[0]) {
+          cuts.shift()
+          relay.cut()
+        } else if (second === undefined && mebibytes > 60) {
+          second = first.end('SIGKILL').then(async () => {
+            const agent = await startBeta(directory)
+            relay.target = agent.port
+            return agent
+          })
+        }
+      },
+    })
+    await using agent = (await second) as Agent
+    assert.ok(pulled.retries >= 3, codes.join())
+    assert.ok(pulled.resumed !== undefined && pulled.resumed.kept > 0n)
+    assert.is(await digest({ dataset: 'alpha/flocker/disk' }), hash)
+    assert.is(await agent.end('SIGTERM'), 'status 0')
+    await using beta = await openBeta(directory)
+    const { peers, stale } = await beta.status('disk', { staleMilliseconds: 0 })
+    assert.equal([stale, peers[0]?.holds, peers[0]?.pending], [[], [], []])
+    assert.is(peers[0]?.common?.guid, pulled.guid)
+  }))
+
+test('an abort between two attempts takes back what has arrived, or keeps it where the caller says so', () =>
+  withBoth(async ({ beta, server, alpha, volume }) => {
+    await fill(volume, 0, 96)
+    await using relay = await Relay.listen(server.port, 1e9)
+    await using peer = await alpha.connect(`127.0.0.1:${relay.port}`)
+    const attempt = (onAbort: 'discard' | 'keep') => {
+      const stop = new AbortController()
+      return failure(
+        pushVolume(volume, peer, {
+          signal: stop.signal,
+          onAbort,
+          retry: { attempts: 3, firstMilliseconds: 60_000 },
+          onRetry: () => stop.abort(),
+          ...after(32, () => relay.cut()),
+        }),
+      )
+    }
+    assert.is((await attempt('discard')).code, 'ABORTED')
+    assert.equal(await snapshotsOf(volume.dataset), [])
+    assert.is((await failure(beta.status('disk'))).code, 'NOT_FOUND')
+
+    await peer.reconnect()
+    assert.is((await attempt('keep')).code, 'ABORTED')
+    const [snapshot] = await snapshotsOf(volume.dataset)
+    assert.is((await beta.status('disk')).partial?.decoded?.toname, snapshot)
+    await peer.reconnect()
+    assert.is((await pushVolume(volume, peer)).resumed?.snapshot, snapshot)
   }))
 
 test('what is not transient is told at once; so is an abort between attempts', () =>
@@ -189,6 +266,42 @@ test('the application is quiet while the snapshot is taken, and never for longer
     const stuck = pushVolume(volume, peer, { afterSnapshot: () => Promise.reject(new Error('it does not go on')) })
     assert.is((await failure(stuck)).code, 'HOOK_FAILED')
     assert.is((await snapshotsOf(volume.dataset)).length, 1, 'the snapshot was taken back')
+  }))
+
+/** A logger, and what it was given. */
+function recorder(): { logger: Logger; lines: Record<string, unknown>[] } {
+  const lines: Record<string, unknown>[] = []
+  return { logger: pino({}, { write: (line) => lines.push(JSON.parse(line)) }), lines }
+}
+
+test('both logs say of every step which transfer, dataset and peer it is of', () =>
+  withDirectory(async (directory) => {
+    await equip(directory)
+    const [ours, theirs] = [recorder(), recorder()]
+    const open = (name: string, pool: string, { logger }: { logger: Logger }) =>
+      openHost({ embedded: join(directory, name), pool, credentials: join(directory, pool), logger })
+    await using alpha = await open('a', 'alpha', ours)
+    await using beta = await open('b', 'beta', theirs)
+    const authorize: Rule[] = [{ peer: 'alpha', verbs: ['inspect', 'receive', 'send'], datasets: ['beta/flocker/**'] }]
+    const server = await beta.listen({ port: 0, address: '127.0.0.1', authorize })
+    await using peer = await alpha.connect(`127.0.0.1:${server.port}`)
+    await pushVolume(await alpha.createVolume('there', { size: mebibyte }), peer)
+    await beta.createVolume('here', { size: mebibyte })
+    await pullVolume('here', peer)
+    const stepsOf = (lines: Record<string, unknown>[], dataset: string) => {
+      const steps = lines.filter((line) => line.step !== undefined && line.dataset === dataset)
+      assert.is(new Set(steps.map(({ transferId }) => transferId)).size, 1)
+      return steps.map(({ step }) => step)
+    }
+    const whole = ['planned', 'snapshotTaken', 'streamBegun', 'streamDone', 'done']
+    assert.equal(stepsOf(ours.lines, 'alpha/flocker/there'), whole)
+    assert.equal(stepsOf(ours.lines, 'alpha/flocker/here'), whole)
+    assert.equal(stepsOf(theirs.lines, 'beta/flocker/there'), ['streamBegun', 'streamDone'])
+    assert.equal(stepsOf(theirs.lines, 'beta/flocker/here'), ['streamBegun', 'streamDone'])
+    for (const line of [...ours.lines, ...theirs.lines]) {
+      if (line.dataset !== undefined) assert.type(line.peer, 'string', JSON.stringify(line))
+    }
+    assert.ok(theirs.lines.some(({ msg }) => msg === 'moved the cursor'))
   }))
 
 test('the status tells what both have, how far the peer is behind, and what is on its way', () =>
