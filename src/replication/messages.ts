@@ -85,7 +85,7 @@ export const createParent = defineMethod('volume.createParent', { params: z.obje
 // Whole trees, on either side.
 
 /** Bounds of one page; each keeps a message well below its own. */
-export const maxListedDatasets = 1000
+export const maxListedDatasets = 500
 export const maxListedTokenBytes = 256 * 1024
 export const maxAskedVolumes = 500
 export const maxPagePoints = 2000

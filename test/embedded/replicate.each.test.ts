@@ -6,8 +6,6 @@ import * as assert from 'uvu/assert'
 import {
   type Finding,
   formatPlan,
-  type Host,
-  type Peer,
   planReplication,
   replicate,
   type Step,
@@ -15,50 +13,10 @@ import {
   type TreeReplicationResult,
 } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
-import { fullName } from '../../src/replication/tree.js'
 import { failure } from '../zfs/pool.js'
-import { type Agent, openAlpha, openBeta, startBeta } from './cluster.js'
-import { useEngine, withDirectory } from './engine.js'
+import { useEngine } from './engine.js'
+import { checkClean, stepsOf, withStory } from './tree-story.js'
 import { checkNothingLeft, createDisk, factsOf, replica, snapshotAll, source, treeOf, write } from './trees.js'
-
-interface Story {
-  directory: string
-  alpha: Host
-  /** The agent's, until {@link look}. */
-  peer: () => Promise<Peer>
-  /** Brings alpha's tree to beta. */
-  push: (options?: TreeReplicationOptions) => Promise<TreeReplicationResult>
-  /** Ends the agent, and has its pool here for a while. */
-  look: (use: () => Promise<void>) => Promise<void>
-}
-
-async function withStory(use: (story: Story) => Promise<void>): Promise<void> {
-  await withDirectory(async (directory) => {
-    await using alpha = await openAlpha(directory)
-    await lzc.create('alpha/flocker', { properties: { canmount: 'off' } })
-    await lzc.create(source)
-    let agent: Agent | undefined
-    const peer = async (): Promise<Peer> => {
-      agent ??= await startBeta(directory)
-      return alpha.connect(`127.0.0.1:${agent.port}`)
-    }
-    const push = async (options: TreeReplicationOptions = {}): Promise<TreeReplicationResult> => {
-      await using beta = await peer()
-      return await replicate('app', { from: alpha, to: beta }, options)
-    }
-    const look = async (looking: () => Promise<void>): Promise<void> => {
-      assert.is(await agent?.end('SIGTERM'), 'status 0')
-      agent = undefined
-      await using _ = await openBeta(directory)
-      await looking()
-    }
-    try {
-      await use({ directory, alpha, peer, push, look })
-    } finally {
-      await agent?.end('SIGKILL')
-    }
-  })
-}
 
 async function createTree(): Promise<void> {
   await lzc.create(`${source}/a`)
@@ -68,16 +26,7 @@ async function createTree(): Promise<void> {
   await createDisk(`${source}/b/disk`)
 }
 
-/** Every step went through and nothing was found. */
-function checkClean({ outcomes, findings, failed, leftOut }: TreeReplicationResult): void {
-  const bad = outcomes.find(({ kind }) => kind !== 'done')
-  if (bad?.kind === 'failed') throw bad.error
-  assert.equal([failed, leftOut], [0, 0])
-  assert.equal(findings, [])
-}
-
 const kinds = (steps: readonly Step[]): string => steps.map(({ kind }) => kind).join(' ')
-const stepsOf = ({ outcomes }: TreeReplicationResult): Step[] => outcomes.map(({ step }) => step)
 const kindsOf = (findings: readonly Finding[]): string[] => findings.map(({ kind }) => kind)
 
 /** Both trees are alike, and neither has anything left of the way. */
@@ -346,27 +295,6 @@ test('pulls a tree, goes on with it, and says beforehand what it will do', () =>
       for (const { snapshots } of (await treeOf(theirs, 'alpha')).values()) {
         assert.not(snapshots.some(({ pending }) => pending))
       }
-    })
-  }))
-
-test('210 children, whose lists are read page by page', () =>
-  withStory(async ({ push, look }) => {
-    const names = Array.from({ length: 210 }, (_, i) => `child-${String(i).padStart(4, '0')}`)
-    for (const name of names) await lzc.create(`${source}/${name}`)
-    for (let i = 0; i < 10; i++) await snapshotAll(source, `s${i}`)
-    const started = performance.now()
-    checkClean(await push({ concurrency: 8, snapshot: 'existing' }))
-    console.log(`measured: 211 datasets in ${((performance.now() - started) / 1000).toFixed(1)} s`)
-    const some = ['', 'child-0000', 'child-0104', 'child-0209']
-    await lzc.snapshot(some.map((name) => `${fullName(source, name)}@more`))
-    const increment = await push({ snapshot: 'existing' })
-    checkClean(increment)
-    assert.equal(
-      stepsOf(increment).map((step) => step.source),
-      some.map((name) => fullName(source, name)),
-    )
-    await look(async () => {
-      assert.equal(await factsOf(replica, { newestOnly: true }), await factsOf(source, { newestOnly: true }))
     })
   }))
 
