@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -163,6 +163,39 @@ test('a worker that waits can be terminated', async () => {
     assert.ok(performance.now() - started < 2000, 'it does not hang')
   }
   await eventually(() => threads() <= before)
+})
+
+/** How many real-time signals have a handler. The first few are glibc's own. */
+async function realTimeHandlers(): Promise<number> {
+  const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(await readFile('/proc/self/status', 'utf8'))?.[1] ?? ''
+  const beyondFirst = BigInt(`0x${caught}`) >> 34n
+  return beyondFirst.toString(2).replaceAll('0', '').length
+}
+
+test('waits in several workers at once are ended by one and the same signal', async () => {
+  await using extra = await extraPool(['mirror', '0', '1'])
+  const { name } = extra
+  await fill(name, 'a', 4)
+  await using _slow = await moduleParameter('zfs_scan_suspend_progress', '1')
+  await zpool('scrub', name)
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads')
+    const lzc = require(workerData.lzcPath)
+    const wait = () => lzc.wait(workerData.name, 'scrub', { signal: AbortSignal.timeout(20) }).catch(({ code }) => code)
+    const rounds = async () => { for (let i = 0; i < 10; i++) parentPort.postMessage(await wait()) }
+    rounds().then(() => parentPort.close())`
+  const codes: unknown[] = []
+  const workers = Array.from({ length: 4 }, () => new Worker(source, { eval: true, workerData: { lzcPath, name } }))
+  const ends = workers.map((worker) => {
+    worker.on('message', (code) => codes.push(code))
+    return new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject))
+  })
+  for (let i = 0; i < 10; i++) {
+    codes.push((await failure(lzc.wait(name, 'scrub', { signal: AbortSignal.timeout(20) }))).code)
+  }
+  await Promise.all(ends)
+  assert.equal(codes, Array(50).fill('TIMEOUT'))
+  assert.is(await realTimeHandlers(), 1)
 })
 
 test('a process that waits can exit', async () => {
