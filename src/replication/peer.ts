@@ -54,10 +54,12 @@ export class Peer implements AsyncDisposable {
     await new RemoteDestination(this).rollback(volume, to.guid, guids)
   }
 
+  /** Ends the connection, and with it what is under way on it. */
   async close(): Promise<void> {
     await this.connection.close()
   }
 
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

@@ -47,6 +47,7 @@ export interface ReplicationOptions {
   onDivergence?: 'stop' | 'preserve'
 }
 
+/** What a push or a pull has done. */
 export interface ReplicationResult {
   /** `current`: the destination had the snapshot already and nothing was sent. */
   kind: 'full' | 'incremental' | 'current'
