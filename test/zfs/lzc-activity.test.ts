@@ -118,12 +118,24 @@ test('a wait ends when its activity does', async () => {
   assert.is(await waiting, true)
 })
 
+/** A pool of its own, whose scrub makes no progress. */
+async function standingScrub(): Promise<AsyncDisposable & { name: string }> {
+  const extra = await extraPool(['mirror', '0', '1'])
+  await fill(extra.name, 'a', 4)
+  const slow = await moduleParameter('zfs_scan_suspend_progress', '1')
+  await zpool('scrub', extra.name)
+  return {
+    name: extra.name,
+    async [Symbol.asyncDispose]() {
+      await slow[Symbol.asyncDispose]()
+      await extra[Symbol.asyncDispose]()
+    },
+  }
+}
+
 test('waits are ended by their signals, and leave no thread', async () => {
-  await using extra = await extraPool(['mirror', '0', '1'])
-  const { name } = extra
-  await fill(name, 'a', 4)
-  await using _slow = await moduleParameter('zfs_scan_suspend_progress', '1')
-  await zpool('scrub', name)
+  await using scrub = await standingScrub()
+  const { name } = scrub
   await lzc.exists(name)
   const before = threads()
   for (let i = 0; i < 50; i++) {
@@ -143,11 +155,8 @@ test('waits are ended by their signals, and leave no thread', async () => {
 })
 
 test('a worker that waits can be terminated', async () => {
-  await using extra = await extraPool(['mirror', '0', '1'])
-  const { name } = extra
-  await fill(name, 'a', 4)
-  await using _slow = await moduleParameter('zfs_scan_suspend_progress', '1')
-  await zpool('scrub', name)
+  await using scrub = await standingScrub()
+  const { name } = scrub
   const before = threads()
   for (let i = 0; i < 5; i++) {
     const source = `
@@ -173,11 +182,8 @@ async function realTimeHandlers(): Promise<number> {
 }
 
 test('waits in several workers at once are ended by one and the same signal', async () => {
-  await using extra = await extraPool(['mirror', '0', '1'])
-  const { name } = extra
-  await fill(name, 'a', 4)
-  await using _slow = await moduleParameter('zfs_scan_suspend_progress', '1')
-  await zpool('scrub', name)
+  await using scrub = await standingScrub()
+  const { name } = scrub
   const source = `
     const { parentPort, workerData } = require('node:worker_threads')
     const lzc = require(workerData.lzcPath)
@@ -199,11 +205,8 @@ test('waits in several workers at once are ended by one and the same signal', as
 })
 
 test('a process that waits can exit', async () => {
-  await using extra = await extraPool(['mirror', '0', '1'])
-  const { name } = extra
-  await fill(name, 'a', 4)
-  await using _slow = await moduleParameter('zfs_scan_suspend_progress', '1')
-  await zpool('scrub', name)
+  await using scrub = await standingScrub()
+  const { name } = scrub
   const source = `
     require(${JSON.stringify(lzcPath)}).wait(${JSON.stringify(name)}, 'scrub')
     setTimeout(() => process.exit(7), 200)`
