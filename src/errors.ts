@@ -41,6 +41,7 @@ export class FlockerError extends Error {
     return this.constructor.name
   }
 
+  /** @internal */
   static override [Symbol.hasInstance](value: unknown): boolean {
     // biome-ignore lint/complexity/noThisInStatic: a subclass must answer for itself
     if (this !== FlockerError) return Function.prototype[Symbol.hasInstance].call(this, value)

@@ -31,6 +31,7 @@ import {
 } from './transport/index.js'
 import { type CreateVolumeOptions, checkRoot, createVolume, openVolume, type Volume } from './volumes/index.js'
 
+/** The TCP port that agents listen on unless told otherwise. */
 export const defaultPort = 4523
 
 /** The pool of an embedded host that names none. */
@@ -38,6 +39,7 @@ const embeddedPool = 'embedded'
 /** The pool's file is sparse: it takes what is in it. So no stream is too large for it that fits on the disk below. */
 const embeddedBytes = 1024n ** 4n
 
+/** What {@link openHost} needs: where volumes live, and who this host is. */
 export interface HostOptions {
   /**
    * A directory for a pool in a file, used by OpenZFS in this process: no kernel module, no root. Made where it is missing; the
@@ -55,6 +57,7 @@ export interface HostOptions {
   logger?: Logger
 }
 
+/** Where {@link Host.listen} serves, and whom. */
 export interface ListenOptions {
   /** Default: 4523; 0 for any free one. */
   port?: number
@@ -64,6 +67,7 @@ export interface ListenOptions {
   authorize: readonly Rule[]
 }
 
+/** How {@link Host.connect} dials a peer. */
 export interface ConnectOptions {
   signal?: AbortSignal
   /** For the connection, TLS and the hello together. Default: 10 seconds. */
@@ -232,6 +236,7 @@ export class Host implements AsyncDisposable {
     this.#closed = true
   }
 
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

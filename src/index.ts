@@ -1,3 +1,8 @@
+/**
+ * Hosts, volumes and their replication.
+ *
+ * @module index
+ */
 export {
   AbortError,
   AddonError,

@@ -1,4 +1,8 @@
-/** What libzfs_core has no function for: lists, properties and mounts, through /dev/zfs and mount(2), without the zfs command. */
+/**
+ * What libzfs_core has no function for: lists, properties and mounts, through /dev/zfs and mount(2), without the zfs command.
+ *
+ * @module datasets
+ */
 export {
   type ListedBookmark,
   type ListedBookmarkProperty,

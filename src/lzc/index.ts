@@ -1,6 +1,8 @@
 /**
  * libzfs_core, typed: one function for each of its own. Blocking calls have threads of their own, never libuv's pool. Errors have
  * a `code`; see src/errors.ts and each function. All names are full names (`pool/dataset@snapshot`).
+ *
+ * @module lzc
  */
 export { type BeginRecord, beginRecordBytes, parseBeginRecord, readBeginRecord } from './begin-record.js'
 export {

@@ -91,12 +91,14 @@ export class Peer implements AsyncDisposable {
     await new RemoteDestination(this).rollback(volume, to.guid, guids)
   }
 
+  /** Ends the connection, and with it what is under way on it. */
   async close(): Promise<void> {
     this.#stop.abort()
     await Promise.allSettled([this.#dialling])
     await this.#connection.close()
   }
 
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

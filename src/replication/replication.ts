@@ -56,6 +56,7 @@ export interface ReplicationOptions extends SnapshotHooks {
   onStep?: (step: Step) => void
 }
 
+/** What a push or a pull has done. */
 export interface ReplicationResult {
   /** `current`: the destination had the snapshot already and nothing was sent. */
   kind: 'full' | 'incremental' | 'current'

@@ -7,8 +7,10 @@ import { ArgumentError, NotAuthorizedError } from '../errors.js'
  * read their data.
  */
 export const VERBS = ['inspect', 'receive', 'rollback', 'send'] as const
+/** What a peer may be allowed to do: read what there is, take snapshots in, roll replicas back, be sent snapshots. */
 export type Verb = (typeof VERBS)[number]
 
+/** What one peer may do with which datasets. */
 export interface Rule {
   /** The peer's identity, from its certificate. */
   peer: string
