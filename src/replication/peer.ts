@@ -13,6 +13,7 @@ export interface LocalHost {
   logger: Logger
 }
 
+/** What {@link Peer.reconnect} can be told. */
 export interface ReconnectOptions {
   signal?: AbortSignal
 }

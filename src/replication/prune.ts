@@ -12,6 +12,7 @@ import {
 } from './retention.js'
 import { ask, peersOf } from './status.js'
 
+/** What {@link Host.prune} can be told. */
 export interface PruneOptions {
   /**
    * Peers that may need a base here, by name, besides those that the dataset itself tells of. A connected one is asked what it

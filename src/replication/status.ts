@@ -11,6 +11,7 @@ import { sendFlags } from './send-flags.js'
 import { readPartial } from './situation.js'
 import { type AskedPeer, judgeStale, newestCursor, type Stale } from './stale.js'
 
+/** What {@link Host.status} can be told. */
 export interface StatusOptions {
   /** Ask this peer too. It must allow `inspect`. */
   peer?: Peer
@@ -46,6 +47,7 @@ export interface VolumeStatus {
   stale: Stale[]
 }
 
+/** How replication to one peer stands. */
 export interface PeerStatus {
   peer: string
   /**
@@ -71,6 +73,7 @@ export interface Lag {
   bytes: bigint | undefined
 }
 
+/** What has come from one peer. */
 export interface ReceivedStatus {
   peer: string
   /** The last snapshot that came from it, from which its next stream starts. */
@@ -79,6 +82,7 @@ export interface ReceivedStatus {
   received: Date
 }
 
+/** What an interrupted receive has left. */
 export interface PartialStatus extends Omit<PartialTrace, 'decoded'> {
   decoded: ResumeToken | undefined
   /** Whether this process is receiving it now; another process may be, too. */

@@ -78,6 +78,7 @@ export interface ResumeStep extends SendOf<'resume'> {
 }
 
 export type SendStep = FullStep | IncrementalStep | CloneStep | ResumeStep
+/** One thing to do on the destination, or one stream to send there. */
 export type Step = RenameStep | CreateStep | DiscardStep | SendStep
 
 interface FindingOf<Kind extends string> {
@@ -133,6 +134,7 @@ export interface BlockedFinding extends FindingOf<'blocked'> {
   wanted: string
 }
 
+/** What there is no step for, and why. */
 export type Finding =
   | DivergedFinding
   | OrphanFinding
