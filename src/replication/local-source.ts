@@ -79,15 +79,16 @@ export class LocalSource implements Source {
   }
 
   async confirm(volume: string, target: Target): Promise<void> {
-    await confirmDelivery(this.datasetOf(volume), this.destination, target, target.ours)
-    this.logger.info({ snapshot: target.name, guid: String(target.guid) }, 'moved the cursor')
+    const dataset = this.datasetOf(volume)
+    await confirmDelivery(dataset, this.destination, target, target.ours)
+    this.logger.info({ snapshot: `${dataset}@${target.name}`, guid: String(target.guid) }, 'moved the cursor')
   }
 
   async withdraw(volume: string, target: Target): Promise<void> {
     const dataset = this.datasetOf(volume)
     await letGo(dataset, this.destination, target)
     if (target.ours) await destroySnapshots([`${dataset}@${target.name}`])
-    this.logger.info({ snapshot: target.name, destroyed: target.ours }, 'let go of what is not sent')
+    this.logger.info({ snapshot: `${dataset}@${target.name}`, destroyed: target.ours }, 'let go of what is not sent')
   }
 }
 

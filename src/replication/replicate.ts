@@ -9,6 +9,7 @@ import { type LocalHost, Peer } from './peer.js'
 import { planTree, type TreePlanOptions } from './plan-tree.js'
 import type { Progress } from './progress.js'
 import { exclusively, takeTurn } from './push.js'
+import { takeQuietly } from './quiesce.js'
 import { RemoteDestination } from './remote-destination.js'
 import { RemoteSource } from './remote-source.js'
 import type { Replication, ReplicationOptions } from './replication.js'
@@ -34,7 +35,7 @@ export interface Ends {
 
 /** What {@link replicate} and {@link planReplication} can be told, besides what {@link TreePlanOptions} say. */
 export interface TreeReplicationOptions
-  extends Omit<ReplicationOptions, 'snapshot' | 'onProgress' | 'onDivergence' | 'partial'>,
+  extends Omit<ReplicationOptions, 'snapshot' | 'onProgress' | 'onDivergence' | 'partial' | 'retry' | 'onRetry'>,
     TreePlanOptions {
   /** Whether all that is below the volume goes too. Default: true. */
   recursive?: boolean
@@ -87,7 +88,7 @@ export interface TreeReplicationResult {
  * @param volume its name below both hosts' roots
  * @throws ArgumentError `INVALID_ARGUMENT`; ZfsError `NOT_FOUND`: there is no such volume; ReplicationError `SENDER_BUSY`
  * @throws AbortError `ABORTED`, TimeoutError `TIMEOUT`, by the signal
- * @throws TransportError, NotAuthorizedError: before there was a plan
+ * @throws TransportError, NotAuthorizedError: before there was a plan; ReplicationError `HOOK_FAILED`
  */
 export async function replicate(
   volume: string,
@@ -109,6 +110,7 @@ export async function replicate(
     const attempted = new Set<bigint>()
     try {
       const plan = planTree(trees.source, trees.destination, options)
+      logger.info({ steps: plan.steps.length, findings: plan.findings.length }, 'planned')
       const outcomes = await run({ sides, trees, plan, options, common, attempted })
       throwIfAborted(options.signal, what)
       return { ...summary(plan, outcomes), milliseconds: performance.now() - started }
@@ -163,15 +165,16 @@ function chooseSides(volume: string, { from, to }: Ends): Sides {
     return takeTurn(peer, `${action} of ${dataset} ${direction} ${peer.identity}`, dataset)
   }
   const common = { peer, volume }
+  const logger = self.logger.child({ peer: peer.identity })
   if (peer === from) {
-    const [source, destination] = [new RemoteSource(peer), new LocalDestination(self)]
+    const [source, destination] = [new RemoteSource(peer), new LocalDestination({ ...self, logger })]
     return { ...common, source, destination, direction: 'from', claim: claimAs('pull', 'from') }
   }
   const datasetOf = (name: string): string => {
     checkVolumeName(name)
     return fullName(self.root, name)
   }
-  const source = new LocalSource(self.identity, peer.identity, datasetOf, self.logger)
+  const source = new LocalSource(self.identity, peer.identity, datasetOf, logger)
   const destination = new RemoteDestination(peer)
   return { ...common, source, destination, direction: 'to', claim: claimAs('push', 'to') }
 }
@@ -210,7 +213,7 @@ function withNow(tree: Tree, { datasets }: TreeReplicationOptions): Tree {
 
 /** Takes a snapshot of what a plan with it would send, and adds it to the source's tree. */
 async function takeSnapshots(
-  { source, volume }: Sides,
+  { source, peer, volume }: Sides,
   trees: Trees,
   options: TreeReplicationOptions,
 ): Promise<ReadonlyMap<string, Target>> {
@@ -220,7 +223,18 @@ async function takeSnapshots(
   const sent = steps.filter((step) => isSend(step) && step.to.guid === 0n)
   const names = [...new Set(sent.map((step) => step.source.slice(root.length + 1)))]
   if (names.length === 0) return new Map()
-  const taken = await source.takeSnapshots(volume, names, options.signal)
+  const taken = await takeQuietly({
+    what: `replication of ${root}`,
+    volume,
+    peer: peer.identity,
+    hooks: options,
+    signal: options.signal,
+    take: () => source.takeSnapshots(volume, names, options.signal),
+    nameOf: nameOfAll,
+    withdraw: async (targets) => {
+      for (const [name, target] of targets) await source.withdraw(fullName(volume, name), target)
+    },
+  })
   const datasets = trees.source.datasets.map((dataset) => {
     const target = taken.get(dataset.name)
     if (target === undefined) return dataset
@@ -229,6 +243,12 @@ async function takeSnapshots(
   })
   trees.source = { root, datasets }
   return taken
+}
+
+/** Snapshots of one moment have one name. */
+function nameOfAll(targets: ReadonlyMap<string, Target>): string {
+  const [target] = targets.values()
+  return (target as Target).name
 }
 
 interface Run {

@@ -51,8 +51,8 @@ export interface VolumeStatus {
 export interface PeerStatus {
   peer: string
   /**
-   * The last point that the peer has confirmed: a bookmark of this host's. Where the peer was asked, the newest of them that it has now;
-   * `undefined` where there is none.
+   * The last point that the peer has confirmed: a bookmark of this host's. Where the peer was asked and has the volume, the newest
+   * of them that it has now; `undefined` where there is none.
    */
   common: StatusPoint | undefined
   lag: Lag | undefined
@@ -246,12 +246,15 @@ export async function ask(peer: Peer, volume: string, signal: AbortSignal | unde
     const partial = readPartial(there)?.decoded
     return {
       replica: { receiving: false, dataset, exists, newest, partial },
-      has: {
-        peer: peer.identity,
-        guids: new Set(snapshots.map(({ guid }) => guid)),
-        complete,
-        partial: partial?.toguid,
-      },
+      // It may have it under another name, of an earlier time.
+      has: !exists
+        ? undefined
+        : {
+            peer: peer.identity,
+            guids: new Set(snapshots.map(({ guid }) => guid)),
+            complete,
+            partial: partial?.toguid,
+          },
     }
   } catch (error) {
     if (!(error instanceof FlockerError) || error.code !== 'RECEIVER_BUSY') throw error

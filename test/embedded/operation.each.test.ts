@@ -19,7 +19,9 @@ import {
   type ReplicationStep,
   type Retry,
   type Rule,
+  replicate,
   type Server,
+  type SnapshotHooks,
   type Volume,
 } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
@@ -27,6 +29,7 @@ import { failure } from '../zfs/pool.js'
 import { Agent, digest, equip, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
 import { Relay } from './relay.js'
+import { createDisk, write } from './trees.js'
 
 const run = promisify(execFile)
 const program = join(__dirname, '../../src/cli/main.js')
@@ -266,6 +269,26 @@ test('the application is quiet while the snapshot is taken, and never for longer
     const stuck = pushVolume(volume, peer, { afterSnapshot: () => Promise.reject(new Error('it does not go on')) })
     assert.is((await failure(stuck)).code, 'HOOK_FAILED')
     assert.is((await snapshotsOf(volume.dataset)).length, 1, 'the snapshot was taken back')
+  }))
+
+test('the hooks are called once for the snapshots of a whole tree', () =>
+  withBoth(async ({ alpha, peer }) => {
+    await lzc.create('alpha/flocker/app')
+    for (const name of ['a', 'b']) await createDisk(`alpha/flocker/app/${name}`)
+    const log: string[] = []
+    const hooks: SnapshotHooks = {
+      beforeSnapshot: ({ volume, peer: to }) => void log.push(`before ${volume} to ${to}`),
+      afterSnapshot: async ({ snapshot }) => {
+        for (const name of ['a', 'b']) assert.ok(await lzc.exists(`alpha/flocker/app/${name}@${snapshot}`))
+        log.push('after')
+      },
+    }
+    const { done, failed } = await replicate('app', { from: alpha, to: peer }, hooks)
+    assert.equal([done, failed, log], [3, 0, ['before app to beta', 'after']])
+    const stuck = { afterSnapshot: () => Promise.reject(new Error('it does not go on')) }
+    await write('alpha/flocker/app/a')
+    assert.is((await failure(replicate('app', { from: alpha, to: peer }, stuck))).code, 'HOOK_FAILED')
+    assert.is((await snapshotsOf('alpha/flocker/app/a')).length, 1, 'the snapshots were taken back')
   }))
 
 /** A logger, and what it was given. */
