@@ -103,7 +103,7 @@ export class NotAuthorizedError extends FlockerError {
 }
 
 /** Replication can't go on as asked: `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`, `PARTIAL_STALE`, `PARTIAL_CHANGED`,
- * `REPLICA_CHANGED`. */
+ * `REPLICA_CHANGED`, `HOOK_FAILED` (what was to run around the snapshot failed, or took too long). */
 export class ReplicationError extends FlockerError {}
 
 /** Both sides have data and nothing in common to send from. Code `DIVERGED`. Nothing was touched. */

@@ -1,7 +1,7 @@
 /**
  * Runs the tests and closes with `N passed, N failed`: unit tests here, test/zfs inside a lab host of each profile, test/hosts
  * over several lab hosts, test/conformance on the kernel of each profile and on the embedded engine of each release. Files run
- * side by side, as many as there are cores, but for those named `*.alone.test.ts`, which measure and run by themselves, last. Those
+ * side by side, two more than there are cores, but for those named `*.alone.test.ts`, which measure and run by themselves, last. Those
  * named `*.each.test.ts` run once for each release of the embedded engine. Every file has a deadline. With FLOCKER_ZFS_LAB=local (a
  * machine that has /dev/zfs, as root) hosts are this machine itself; then `*.lab.test.ts` are left out, which need two kernels,
  * power cuts or a cable.
@@ -48,7 +48,8 @@ async function main(): Promise<void> {
   const worker = async (): Promise<void> => {
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) outcomes.push(await runJob(job))
   }
-  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker))
+  // Most files wait for something most of the time: a slow link, a power cut, a deadline.
+  await Promise.all(Array.from({ length: availableParallelism() + 2 }, worker))
   for (const job of jobs.filter(({ alone }) => alone)) outcomes.push(await runJob(job))
 
   const total = (key: keyof Outcome): number => outcomes.reduce((sum, outcome) => sum + outcome[key], 0)

@@ -48,6 +48,8 @@ static void Start(void) {
   // The default for the least is more than that on a large machine, and then wins.
   zfs_arc_min = 32ULL << 20;
   zfs_dirty_data_max = 128ULL << 20;
+  // Debugging aids that kernels leave out. One of them takes an encrypted block that was received raw for a damaged one.
+  zfs_flags = 0;
   // Within so many transaction groups all that is free is given back to the disk. Not every release lets that be said.
   if (&zfs_trim_txg_batch != NULL) zfs_trim_txg_batch = 4;
   // Its threads inherit this one's mask, and must never run a signal handler of the application.

@@ -95,12 +95,36 @@ static nvlist_t *NewTree(const char *path) {
   return root;
 }
 
+#if FLOCKER_OPENZFS < 202
+// An idle trim thread looks up only where a transaction group begins, which can take five seconds, and the pool waits for it.
+static void SetTrim(const char *name, uint64_t trim) {
+  spa_t *spa;
+  if (spa_open(name, &spa, FTAG) != 0) return;
+  spa->spa_autotrim = trim;
+  if (trim == SPA_AUTOTRIM_OFF) {
+    txg_wait_open(spa_get_dsl(spa), 0, B_TRUE);
+  } else {
+    spa_async_request(spa, SPA_ASYNC_AUTOTRIM_RESTART);
+  }
+  spa_close(spa, FTAG);
+}
+#else
+static void SetTrim(const char *name, uint64_t trim) {}
+#endif
+
+static int Export(const char *name) {
+  SetTrim(name, SPA_AUTOTRIM_OFF);
+  int error = spa_export(name, NULL, B_FALSE, B_FALSE);
+  if (error != 0) SetTrim(name, SPA_AUTOTRIM_ON);
+  return error;
+}
+
 static int Format(const char *path, const char *name) {
   nvlist_t *tree = NewTree(path), *properties = NewPoolProperties();
   int error = spa_create(name, tree, properties, NULL, NULL);
   nvlist_free(tree);
   nvlist_free(properties);
-  return error != 0 ? error : spa_export(name, NULL, B_FALSE, B_FALSE);
+  return error != 0 ? error : Export(name);
 }
 
 // The pool gets its file name when it is whole: a crash on the way leaves no half-made one, and of two who make one at the
@@ -189,7 +213,7 @@ static int Close(pool_t **found) {
     pool->opens--;
     return 0;
   }
-  int error = spa_export(pool->name, NULL, B_FALSE, B_FALSE);
+  int error = Export(pool->name);
   if (error != 0) return error;
   *found = pool->next;
   close(pool->file);

@@ -113,8 +113,22 @@ export async function eventually(condition: () => boolean | Promise<boolean>, mi
 
 /** Runs something and checks that it leaves neither a descriptor nor, where they are all ours, a thread. */
 export async function leavesNothing(body: () => Promise<void>, ours = true): Promise<void> {
-  const before = { fds: descriptors().sort(), threads: threads() }
+  const before = { fds: await settledDescriptors(), threads: threads() }
   await body()
   if (ours) await eventually(() => threads() <= before.threads)
-  assert.equal(descriptors().sort(), before.fds)
+  assert.equal(await settledDescriptors(), before.fds)
+}
+
+/** The descriptors once none comes or goes: what a test before has closed can take a moment to be gone. */
+async function settledDescriptors(): Promise<string[]> {
+  let last = ''
+  let unchanged = 0
+  await eventually(async () => {
+    await pause(30)
+    const now = descriptors().sort().join()
+    unchanged = now === last ? unchanged + 1 : 0
+    last = now
+    return unchanged === 4
+  })
+  return last.split(',')
 }

@@ -12,7 +12,7 @@ import { useEngine, withDirectory } from './engine.js'
 import { Relay } from './relay.js'
 
 const mebibyte = 1024 * 1024
-const rounds = Number(process.env.FLOCKER_ZFS_CRASHES ?? 12)
+const rounds = Number(process.env.FLOCKER_ZFS_CRASHES ?? 8)
 const replica = 'beta/flocker/disk'
 const changedMebibytes = 64
 /** The pool writes out what has come in some four times on the way, and each time there is more to go on with. */
