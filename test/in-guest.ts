@@ -4,7 +4,7 @@ import { type Host, openLab } from './lab/index.js'
 
 const deadlineMilliseconds = 6 * 60_000
 const suppressions = join(__dirname, '../../scripts/sanitize-suppressions.txt')
-const { FLOCKER_ZFS_LISTING, FLOCKER_ZFS_OPERATIONS, FLOCKER_ZFS_SANITIZED, FLOCKER_ZFS_SANITIZER } = process.env
+const { FLOCKER_ZFS_SANITIZED, FLOCKER_ZFS_SANITIZER } = process.env
 
 async function main(profile: string, entry: string): Promise<void> {
   // Address sanitizers take as much memory again, and more.
@@ -14,9 +14,16 @@ async function main(profile: string, entry: string): Promise<void> {
   })
   const host = lab.host('zfshost')
   await host.run(['zpool', 'create', '-O', 'mountpoint=/tank', host.pool, host.disks[0] as string])
-  const env: Record<string, string> = { TEST_POOL: host.pool, TEST_PROFILE: profile, ...(await sanitized(host)) }
-  if (FLOCKER_ZFS_OPERATIONS !== undefined) env.FLOCKER_ZFS_OPERATIONS = FLOCKER_ZFS_OPERATIONS
-  if (FLOCKER_ZFS_LISTING !== undefined) env.FLOCKER_ZFS_LISTING = FLOCKER_ZFS_LISTING
+  const given = ['FLOCKER_ZFS_LISTING', 'FLOCKER_ZFS_OPERATIONS', 'FLOCKER_ZFS_OPERATIONS_SEED'].flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value]]
+  })
+  const env = {
+    TEST_POOL: host.pool,
+    TEST_PROFILE: profile,
+    ...Object.fromEntries(given),
+    ...(await sanitized(host)),
+  }
   const done = await host.runEntry(entry, [], { env, check: false, timeoutMilliseconds: deadlineMilliseconds })
   process.stdout.write(done.stdout)
   process.stderr.write(done.stderr)

@@ -1,9 +1,14 @@
-/** Replication in numbers, for Prometheus: needs the package prom-client (15), which this package does not bring. docs/operation.md */
+/**
+ * Replication in numbers, for Prometheus: needs the package prom-client (15), which this package does not bring. docs/operation.md
+ *
+ * @module metrics
+ */
 import type { Registry } from 'prom-client'
 import { onReplicationEvent } from '../replication/index.js'
 import { countInto } from './count.js'
 import { type StatusSource, tellLag } from './lag.js'
 
+/** What is to be told besides. */
 export interface MetricsOptions {
   /** Also tell how far peers are behind, from this host's `statuses()`, which is asked when the registry is read. */
   host?: StatusSource

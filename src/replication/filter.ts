@@ -6,7 +6,7 @@ import { ArgumentError } from '../errors.js'
  */
 export type Pattern = string | RegExp
 
-/** Selects names: those that one of `include` matches (all, where there is none) and none of `exclude`. */
+/** Which names are meant. */
 export interface NameFilter {
   /** A name must match one of these; without any, all do. */
   include?: readonly Pattern[]

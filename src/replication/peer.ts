@@ -13,7 +13,7 @@ export interface LocalHost {
   logger: Logger
 }
 
-/** What {@link Peer.reconnect} can be told. */
+/** How to connect again. */
 export interface ReconnectOptions {
   signal?: AbortSignal
 }

@@ -12,7 +12,7 @@ import {
 } from './retention.js'
 import { ask, peersOf } from './status.js'
 
-/** What {@link Host.prune} can be told. */
+/** What is to be considered before snapshots are destroyed. */
 export interface PruneOptions {
   /**
    * Peers that may need a base here, by name, besides those that the dataset itself tells of. A connected one is asked what it

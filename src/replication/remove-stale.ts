@@ -7,7 +7,7 @@ import type { LocalHost } from './peer.js'
 import type { Stale } from './stale.js'
 import { readStatusAndTraces, type StatusOptions } from './status.js'
 
-/** What {@link Host.removeStale} can be told. */
+/** What counts as stale, and whether it is only to be told. */
 export interface RemoveStaleOptions extends StatusOptions {
   /** Only say what would be removed. Default: false. */
   dryRun?: boolean

@@ -61,7 +61,7 @@ export interface ReplicationPlan extends TreePlan {
   sizes: ReadonlyMap<Step, bigint>
 }
 
-/** What became of a tree: of every step, and what there was no step for. */
+/** What the replication of a tree has done. */
 export interface TreeReplicationResult {
   /** Full name of the root on the sending host. */
   source: string

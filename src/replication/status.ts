@@ -11,7 +11,7 @@ import { sendFlags } from './send-flags.js'
 import { readPartial } from './situation.js'
 import { type AskedPeer, judgeStale, newestCursor, type Stale } from './stale.js'
 
-/** What {@link Host.status} can be told. */
+/** Whom to ask, and what counts as stale. */
 export interface StatusOptions {
   /** Ask this peer too. It must allow `inspect`. */
   peer?: Peer
@@ -47,7 +47,7 @@ export interface VolumeStatus {
   stale: Stale[]
 }
 
-/** How replication to one peer stands. */
+/** How far a peer's replica of a dataset is. */
 export interface PeerStatus {
   peer: string
   /**
@@ -73,7 +73,7 @@ export interface Lag {
   bytes: bigint | undefined
 }
 
-/** What has come from one peer. */
+/** Where a replica on this host comes from, and how old it is. */
 export interface ReceivedStatus {
   peer: string
   /** The last snapshot that came from it, from which its next stream starts. */
@@ -82,7 +82,7 @@ export interface ReceivedStatus {
   received: Date
 }
 
-/** What an interrupted receive has left. */
+/** What an unfinished receive has left of a dataset on this host. */
 export interface PartialStatus extends Omit<PartialTrace, 'decoded'> {
   decoded: ResumeToken | undefined
   /** Whether this process is receiving it now; another process may be, too. */

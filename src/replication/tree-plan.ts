@@ -78,7 +78,7 @@ export interface ResumeStep extends SendOf<'resume'> {
 }
 
 export type SendStep = FullStep | IncrementalStep | CloneStep | ResumeStep
-/** One thing to do on the destination, or one stream to send there. */
+/** A step of a tree's replication, by `kind`, in the order in which they are taken. */
 export type Step = RenameStep | CreateStep | DiscardStep | SendStep
 
 interface FindingOf<Kind extends string> {
@@ -134,7 +134,7 @@ export interface BlockedFinding extends FindingOf<'blocked'> {
   wanted: string
 }
 
-/** What there is no step for, and why. */
+/** Something about a tree that its user should know, by `kind`. Some of them are why a step is not in the plan. */
 export type Finding =
   | DivergedFinding
   | OrphanFinding
