@@ -220,8 +220,8 @@ const special: Readonly<Partial<Record<Operation, Readonly<Record<number, Meanin
     },
     [zfsErrno.RESUME_EXISTS]: {
       code: 'RESUME_EXISTS',
-      why: 'it has the state of an interrupted receive',
-      next: 'Resume it, or abort it with zfs receive -A.',
+      why: 'the stream goes on with one that was to take its place',
+      next: 'Receive with force, as before, or abort that one with zfs receive -A.',
     },
   },
   'be mounted': {

@@ -1,5 +1,7 @@
 /** What depends on where OpenZFS is: in the kernel, or in this process. */
 import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp } from 'node:fs/promises'
+import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { mount, setProperties, unmount } from '../../src/datasets/index.js'
 import * as lzc from '../../src/lzc/index.js'
@@ -30,6 +32,9 @@ conformance('machine', (test, engine) => {
   test('opening a pool in a file', async () => {
     await lzc.openPool(process.env.TEST_DIRECTORY ?? '/tmp', 'another', { size: 128n << 20n })
     await lzc.closePool('another')
+    const closed = await mkdtemp(join(process.env.TEST_DIRECTORY ?? '/tmp', 'closed-'))
+    await chmod(closed, 0o500)
+    assert.is((await failure(lzc.openPool(closed, 'third'))).code, 'PERMISSION_DENIED')
   })
 
   test("reading a volume's bytes", async () => {
