@@ -64,7 +64,7 @@ export interface ListOptions {
  * @param root where to begin; it comes first
  * @param options.types filesystems and volumes unless said otherwise
  * @param options.depth 1 unless `recursive`
- * @throws ZfsError `NOT_FOUND`, `PERMISSION_DENIED`; AbortError; ArgumentError
+ * @throws ZfsError `NOT_FOUND`; AbortError; ArgumentError
  */
 export async function* listDatasets(
   root: string,
@@ -87,7 +87,7 @@ export async function* listDatasets(
  * Lists a dataset's snapshots, oldest first. ZFS_IOC_SNAPSHOT_LIST_NEXT.
  *
  * @param options with `recursive` or `depth` also those of the datasets below, each dataset's in turn
- * @throws ZfsError `NOT_FOUND`, `PERMISSION_DENIED`; AbortError; ArgumentError
+ * @throws ZfsError `NOT_FOUND`; AbortError; ArgumentError
  */
 export async function* listSnapshots(dataset: string, options: ListOptions = {}): AsyncGenerator<ListedSnapshot> {
   const { properties, signal } = options

@@ -6,7 +6,17 @@ type Properties = Readonly<Record<string, PropertyValue>>
 
 /** The properties that these rules look at. */
 export const mountProperties = [
-  ...['type', 'mountpoint', 'canmount', 'keystatus', 'zoned', 'redacted', 'receive_resume_token', 'mounted', 'overlay'],
+  ...[
+    'type',
+    'mountpoint',
+    'canmount',
+    'keystatus',
+    'zoned',
+    'redact_snaps',
+    'receive_resume_token',
+    'mounted',
+    'overlay',
+  ],
   ...['readonly', 'atime', 'relatime', 'devices', 'exec', 'setuid', 'nbmand'],
   ...['context', 'fscontext', 'defcontext', 'rootcontext'],
 ]
@@ -51,7 +61,8 @@ export function mountpointOf(dataset: string, properties: Properties): string {
       'Resume that, or abort it with zfs receive -A.',
     )
   }
-  if (value('redacted') === 1n) throw notMountable(dataset, 'it is redacted: parts of its files are missing')
+  // The kernel tells the dataset's redaction by this property alone.
+  if (value('redact_snaps') !== undefined) throw notMountable(dataset, 'it is redacted: parts of its files are missing')
   return directory
 }
 

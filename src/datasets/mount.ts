@@ -33,8 +33,8 @@ export interface MountOptions extends MountOverrides {
  * @param options for this mount alone, whatever its properties say (`zfs mount -o`)
  * @returns where it is mounted
  * @throws ZfsError `NOT_MOUNTABLE` (a volume; mountpoint `none` or `legacy`; canmount `off`; zoned; redacted; a receive into it
- *   was interrupted), `KEY_NOT_LOADED`, `NOT_EMPTY` (its directory, and overlay is off), `BUSY`, `PERMISSION_DENIED`,
- *   `NOT_FOUND`; NotSupportedError with the embedded engine
+ *   was interrupted), `KEY_NOT_LOADED`, `NOT_EMPTY` (its directory, and overlay is off), `BUSY` (it is being received),
+ *   `PERMISSION_DENIED`, `NOT_FOUND`; NotSupportedError with the embedded engine
  */
 export async function mount(dataset: string, options: MountOptions = {}): Promise<string> {
   checkDataset(dataset)
@@ -86,7 +86,7 @@ export async function mountAll(root: string, options: { signal?: AbortSignal } =
  * not mounted. Needs root.
  *
  * @param options.force even if files in it are open (MNT_FORCE)
- * @throws ZfsError `BUSY`, `PERMISSION_DENIED`; NotSupportedError with the embedded engine
+ * @throws ZfsError `BUSY` (a file in it is open), `PERMISSION_DENIED`; NotSupportedError with the embedded engine
  */
 export async function unmount(dataset: string, options: { force?: boolean } = {}): Promise<void> {
   checkDataset(dataset)

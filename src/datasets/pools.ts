@@ -71,7 +71,7 @@ export interface Pool {
 
 /**
  * The names of the pools that are imported, or that the embedded engine has open. ZFS_IOC_POOL_CONFIGS.
- * @throws ZfsError `PERMISSION_DENIED`
+ * @throws AddonError where ZFS can't be used on this machine
  */
 export async function listPools(): Promise<string[]> {
   const { errno, list } = await openAddon().poolConfigurations('')

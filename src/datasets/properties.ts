@@ -113,8 +113,8 @@ export async function getReceivedProperties(dataset: string): Promise<Record<str
  * Sets properties: all or none. ZFS_IOC_SET_PROP. Unlike `zfs set`, nothing is mounted, unmounted or shared for it.
  *
  * @param properties native or user ones; snapshots can have user properties only
- * @throws ManyError with each property's own error in `failures`; ZfsError `NOT_FOUND`, `BAD_PROPERTY`, `READ_ONLY`;
- *   ArgumentError for an unknown property or value, one that can't be set (any more), or not on that type of dataset
+ * @throws ManyError with each property's own error in `failures`: `BAD_PROPERTY`, `NO_SPACE`, `PERMISSION_DENIED`; ZfsError `NOT_FOUND`,
+ *   `READ_ONLY`; ArgumentError for an unknown property or value, one that can't be set (any more), or not on that type of dataset
  */
 export async function setProperties(name: string, properties: Readonly<Record<string, PropertyInput>>): Promise<void> {
   checkAny(name)

@@ -20,7 +20,8 @@ export type BookmarkProperty =
  * Makes bookmarks in one pool: all or none. lzc_bookmark.
  *
  * @param bookmarks the snapshot or bookmark that each is made from, by the new bookmark's full name
- * @throws ManyError with each name's own error in `failures`: `EXISTS`, `NOT_FOUND`, `NOT_ANCESTOR`, `NOT_SUPPORTED`
+ * @throws ManyError with each name's own error in `failures`: `EXISTS`, `NOT_FOUND`, `NOT_ANCESTOR`; ZfsError
+ *   `PERMISSION_DENIED`; NotSupportedError (the pool lacks the feature); ArgumentError
  */
 export async function bookmark(bookmarks: Readonly<Record<string, string>>): Promise<void> {
   const names = Object.keys(bookmarks).map(checkBookmark)
@@ -76,7 +77,8 @@ function unwrap(values: NvList): Record<string, NvPlain | undefined> {
 
 /**
  * Destroys bookmarks of one pool: all or none. One that does not exist is not an error. lzc_destroy_bookmarks.
- * @throws ManyError with each name's own error in `failures`
+ * @throws ManyError with each name's own error in `failures`: `BUSY` (a send is redacted by it); ZfsError `PERMISSION_DENIED`;
+ *   ArgumentError
  */
 export async function destroyBookmarks(names: readonly string[]): Promise<void> {
   const list = names.map(checkBookmark)

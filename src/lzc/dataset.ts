@@ -28,7 +28,9 @@ export interface CreateOptions {
 
 /**
  * Creates a filesystem, which is not mounted, or a volume. lzc_create.
- * @throws ZfsError `EXISTS`, `NOT_FOUND` (no parent), `BAD_PROPERTY`, `NO_SPACE`, `PERMISSION_DENIED`; ArgumentError
+ * @throws ZfsError `EXISTS`, `NOT_FOUND` (no parent), `WRONG_PARENT` (a volume), `BAD_PROPERTY`, `INVALID_ARGUMENT` (properties that do
+ *   not go together), `NO_SPACE`, `QUOTA`, `KEY_NOT_LOADED` (the parent's), `PERMISSION_DENIED`; ArgumentError; NotSupportedError (the pool
+ *   lacks a feature)
  */
 export async function create(dataset: string, options: CreateOptions = {}): Promise<void> {
   checkDataset(dataset)
@@ -45,7 +47,7 @@ export async function create(dataset: string, options: CreateOptions = {}): Prom
 /**
  * Whether a dataset, snapshot or bookmark exists (and this user may see it). As lzc_exists, by ZFS_IOC_OBJSET_STATS, or by the list of
  * bookmarks; but where ZFS says neither yes nor no, this throws, and lzc_exists says no.
- * @throws ZfsError `POOL_SUSPENDED`, `IO`, ...; ArgumentError
+ * @throws ZfsError `POOL_SUSPENDED`; ArgumentError
  */
 export async function exists(name: string): Promise<boolean> {
   checkAny(name)
@@ -76,7 +78,8 @@ export async function destroy(dataset: string): Promise<void> {
 
 /**
  * Renames or moves a dataset within its pool, or a snapshot within its dataset. Does not unmount. lzc_rename.
- * @throws ZfsError `NOT_FOUND`, `EXISTS`, `BUSY`, `PERMISSION_DENIED`
+ * @throws ZfsError `NOT_FOUND`, `EXISTS`, `INVALID_ARGUMENT`, `WRONG_PARENT` (a volume), `NO_SPACE`, `NOT_ENCRYPTION_ROOT` (it would leave
+ *   the dataset whose key it shares), `PERMISSION_DENIED`; ArgumentError
  */
 export async function rename(from: string, to: string): Promise<void> {
   checkAny(from)
@@ -88,7 +91,7 @@ export async function rename(from: string, to: string): Promise<void> {
 
 /**
  * Makes a clone of a snapshot. It is not mounted. lzc_clone.
- * @throws ZfsError `NOT_FOUND`, `EXISTS`
+ * @throws ZfsError `NOT_FOUND`, `EXISTS`, `NO_SPACE`, `PERMISSION_DENIED`; ArgumentError
  */
 export async function clone(
   origin: string,
@@ -105,7 +108,7 @@ export async function clone(
 
 /**
  * Turns a clone into the owner of the snapshots that it shares with its origin. lzc_promote.
- * @throws ZfsError `NOT_A_CLONE`, `EXISTS` (its `dataset` names the snapshot in conflict), `NOT_FOUND`
+ * @throws ZfsError `NOT_A_CLONE`, `EXISTS` (its `dataset` names the snapshot in conflict), `NOT_FOUND`, `PERMISSION_DENIED`
  */
 export async function promote(dataset: string): Promise<void> {
   checkDataset(dataset)
@@ -116,7 +119,8 @@ export async function promote(dataset: string): Promise<void> {
 /**
  * Rolls a dataset back to its latest snapshot, whichever that is. Everything written since then is gone. lzc_rollback.
  * @returns that snapshot's full name
- * @throws ZfsError `NOT_FOUND` (also where it has no snapshot), `BUSY`, `PERMISSION_DENIED`; NotSupportedError
+ * @throws ZfsError `NOT_FOUND` (also where it has no snapshot), `NOT_LATEST` (a bookmark is newer), `BUSY` (it is being sent as it is),
+ *   `PERMISSION_DENIED`; NotSupportedError
  */
 export async function rollback(dataset: string): Promise<string> {
   checkDataset(dataset)
@@ -128,7 +132,7 @@ export async function rollback(dataset: string): Promise<string> {
 /**
  * Rolls a dataset back to its latest snapshot, which must be the one named. lzc_rollback_to.
  * @param snapshot the full name
- * @throws ZfsError `NOT_LATEST`, `NOT_FOUND`, `BUSY`
+ * @throws ZfsError `NOT_LATEST` (a snapshot or bookmark is newer), `NOT_FOUND`, `BUSY` (it is being sent as it is), `PERMISSION_DENIED`
  */
 export async function rollbackTo(dataset: string, snapshot: string): Promise<void> {
   checkDataset(dataset)
@@ -142,7 +146,8 @@ export async function rollbackTo(dataset: string, snapshot: string): Promise<voi
  *
  * @param names full names, in one pool, at most one of a dataset
  * @param properties user properties that each of them gets
- * @throws ManyError (a ZfsError) with each name's own error in `failures`: `EXISTS`, `NOT_FOUND`, `QUOTA`, `NO_SPACE`
+ * @throws ManyError (a ZfsError) with each name's own error in `failures`: `EXISTS`, `NOT_FOUND`, `QUOTA`
+ *   (snapshot_limit), `NO_SPACE`, `BUSY` (it is being received), `PERMISSION_DENIED`
  */
 export async function snapshot(
   names: string | readonly string[],
@@ -168,7 +173,7 @@ export async function snapshot(
  * Destroys snapshots of one pool: all or none. One that does not exist is not an error. lzc_destroy_snaps.
  *
  * @param options.defer a snapshot with holds or clones is destroyed when the last of those goes, instead of being `BUSY`
- * @throws ManyError with each name's own error in `failures`: `BUSY`, `HAS_DEPENDENTS`
+ * @throws ManyError with each name's own error in `failures`: `BUSY`, `HAS_DEPENDENTS`; ZfsError `PERMISSION_DENIED`
  */
 export async function destroySnapshots(names: readonly string[], options: { defer?: boolean } = {}): Promise<void> {
   const list = names.map(checkSnapshot)

@@ -10,8 +10,8 @@ import { openAddon } from './native.js'
  *
  * @param options.size a new pool's size in bytes, at least 128 MiB. Its file is sparse, and grows with the pool.
  *   Default: 8 GiB
- * @throws ZfsError `POOL_IN_USE` (by another process), `EXISTS`, `NOT_A_POOL`, `PERMISSION_DENIED`; ArgumentError;
- *   NotSupportedError with the kernel's OpenZFS
+ * @throws ZfsError `POOL_IN_USE` (by another process), `EXISTS` (that name, from another directory), `NOT_A_POOL`,
+ *   `INVALID_ARGUMENT` (its file holds another pool), `NOT_FOUND` (no directory above), `PERMISSION_DENIED`; ArgumentError; NotSupportedError with the kernel's OpenZFS
  */
 export async function openPool(directory: string, pool: string, options: { size?: bigint } = {}): Promise<void> {
   if (checkDataset(pool).includes('/')) throw new ArgumentError(`${pool} is not a pool's name`)
@@ -33,7 +33,7 @@ export async function closePool(pool: string): Promise<void> {
  * Reads from a volume, or a volume's snapshot. Embedded engine only.
  * @param offset in bytes; the range must be within the volume
  * @param length in bytes, at most 1 GiB
- * @throws ZfsError `INVALID_ARGUMENT`, `NOT_FOUND`, `IO`; NotSupportedError
+ * @throws ZfsError `INVALID_ARGUMENT` (no volume, or outside of it), `NOT_FOUND`; NotSupportedError
  */
 export async function readVolume(dataset: string, offset: bigint, length: number): Promise<Buffer> {
   checkAny(dataset)
@@ -44,7 +44,7 @@ export async function readVolume(dataset: string, offset: bigint, length: number
 
 /**
  * Writes to a volume. On disk after some seconds, or a flush, or a snapshot. Embedded engine only.
- * @throws ZfsError `INVALID_ARGUMENT`, `READ_ONLY`, `NO_SPACE`, `NOT_FOUND`, `IO`; NotSupportedError
+ * @throws ZfsError `INVALID_ARGUMENT` (no volume, or outside of it), `READ_ONLY`, `NO_SPACE`, `QUOTA`, `NOT_FOUND`; NotSupportedError
  */
 export async function writeVolume(dataset: string, offset: bigint, bytes: Buffer): Promise<void> {
   checkDataset(dataset)
@@ -59,7 +59,10 @@ export async function discardVolume(dataset: string, offset: bigint, length: big
   if (errno !== 0) throw zfsError('be written', errno, dataset)
 }
 
-/** Resolves when everything written to a volume before is on disk. Embedded engine only. */
+/**
+ * Resolves when everything written to a volume's pool before is on disk. Embedded engine only.
+ * @throws ZfsError `NOT_FOUND` (no pool); NotSupportedError
+ */
 export async function flushVolume(dataset: string): Promise<void> {
   checkDataset(dataset)
   const { errno } = await openAddon().volumeFlush(dataset)

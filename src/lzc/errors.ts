@@ -56,8 +56,16 @@ const common: Readonly<Record<number, Meaning>> = {
   [errno.EEXIST]: { code: 'EXISTS', why: 'it exists already' },
   [errno.EBUSY]: { code: 'BUSY', why: 'it is in use' },
   [errno.ENOSPC]: { code: 'NO_SPACE', why: 'the pool is out of space', next: 'Free space in the pool.' },
-  [errno.EDQUOT]: { code: 'QUOTA', why: 'a quota is exceeded', next: 'Raise the quota or free space below it.' },
-  [errno.EROFS]: { code: 'READ_ONLY', why: 'the pool or dataset is read-only' },
+  [errno.EDQUOT]: {
+    code: 'QUOTA',
+    why: 'a quota or limit is exceeded',
+    next: 'Raise it, or free space below it; see zfs get quota,filesystem_limit,snapshot_limit.',
+  },
+  [errno.EROFS]: {
+    code: 'READ_ONLY',
+    why: 'the pool or dataset is read-only',
+    next: 'See zpool get readonly: it was imported so.',
+  },
   [errno.EAGAIN]: {
     code: 'POOL_SUSPENDED',
     why: 'the pool is suspended after failed I/O',
@@ -96,9 +104,6 @@ const common: Readonly<Record<number, Meaning>> = {
 
 const special: Readonly<Partial<Record<Operation, Readonly<Record<number, Meaning>>>>> = {
   ...poolErrors,
-  'be snapshotted': {
-    [errno.EAGAIN]: { code: 'POOL_SUSPENDED', why: 'the pool is suspended after failed I/O' },
-  },
   'be created': {
     [errno.ENOENT]: { code: 'NOT_FOUND', why: 'its parent does not exist', next: 'Create the parent first.' },
   },
@@ -110,10 +115,18 @@ const special: Readonly<Partial<Record<Operation, Readonly<Record<number, Meanin
       next: 'Destroy those first.',
     },
   },
+  'be renamed': {
+    [errno.EACCES]: {
+      code: 'NOT_ENCRYPTION_ROOT',
+      why: 'it would leave the dataset whose encryption key it shares',
+      next: 'Give it a key of its own first: changeKey.',
+    },
+  },
   'be rolled back': {
+    [errno.EBUSY]: { code: 'BUSY', why: 'it is being sent or received', next: 'Wait for that.' },
     [errno.EEXIST]: {
       code: 'NOT_LATEST',
-      why: 'that is not its latest snapshot',
+      why: 'it has later snapshots or bookmarks',
       next: 'Destroy the later ones first.',
     },
     [errno.ESRCH]: { code: 'NOT_FOUND', why: 'it has no such snapshot' },
@@ -207,8 +220,8 @@ const special: Readonly<Partial<Record<Operation, Readonly<Record<number, Meanin
     },
     [zfsErrno.RESUME_EXISTS]: {
       code: 'RESUME_EXISTS',
-      why: 'it has the state of an interrupted receive',
-      next: 'Resume it, or abort it with zfs receive -A.',
+      why: 'the stream goes on with one that was to take its place',
+      next: 'Receive with force, as before, or abort that one with zfs receive -A.',
     },
   },
   'be mounted': {

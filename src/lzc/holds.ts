@@ -32,7 +32,8 @@ export class Holds {
  * @param holds tag by snapshot's full name
  * @param options.temporary the holds end with this process (or worker, or when the result is garbage), and after a crash when
  *   the pool is next imported
- * @throws ManyError with each name's own error in `failures`: `NOT_FOUND`, `EXISTS` (a hold with that tag)
+ * @throws ManyError with each name's own error in `failures`: `NOT_FOUND`, `EXISTS` (a hold with that tag), `INVALID_NAME`
+ *   (a tag too long for a temporary hold); ZfsError `PERMISSION_DENIED`
  */
 export async function hold(
   holds: Readonly<Record<string, string>>,
@@ -73,7 +74,8 @@ async function close(native: Addon, cleanup: Cleanup): Promise<void> {
  * Releases holds in one pool: all or none. lzc_release.
  *
  * @param holds tag, or tags, by snapshot's full name
- * @throws ManyError with each name's own error in `failures`: `NOT_FOUND` (no such snapshot, or no such tag)
+ * @throws ManyError with each name's own error in `failures`: `NOT_FOUND` (no such snapshot, or no such tag); ZfsError
+ *   `PERMISSION_DENIED`
  */
 export async function release(holds: Readonly<Record<string, string | readonly string[]>>): Promise<void> {
   const names = Object.keys(holds).map(checkSnapshot)

@@ -107,8 +107,8 @@ export const poolErrors: Readonly<Record<PoolOperation, Readonly<Record<number, 
     [errno.EALREADY]: { code: 'REDACTED', why: 'it, or a snapshot that it is to be redacted by, is redacted itself' },
     [errno.ESRCH]: {
       code: 'REDACTION_MISMATCH',
-      why: 'an interrupted redaction with other snapshots has that bookmark',
-      next: 'Name the same snapshots, or destroy the bookmark.',
+      why: 'a redaction by other snapshots has that bookmark',
+      next: 'Use another name, or destroy the bookmark.',
     },
     [errno.ENOTSUP]: {
       code: 'NOT_SUPPORTED',
@@ -173,7 +173,7 @@ export const poolErrors: Readonly<Record<PoolOperation, Readonly<Record<number, 
   'have its boot environment read': { ...poolCommon },
   'have its boot environment set': {
     ...poolCommon,
-    [errno.E2BIG]: { code: 'TOO_LARGE', why: 'it does not fit into the 128 KiB that a device has for it' },
+    [errno.E2BIG]: { code: 'TOO_LARGE', why: "it does not fit into the 8 KiB that a device's label has for it" },
   },
   'be waited for': {
     [errno.ENOENT]: { code: 'NOT_FOUND', why: 'it does not exist' },

@@ -17,11 +17,10 @@ const bootenvVersions = [0n, 1n]
 const grubEnvironment = 'grub:envmap'
 
 /**
- * Writes what is in memory: resolves once everything that was written to the pool before is on disk; while a pool is suspended after
- * failed I/O, never. lzc_sync.
+ * Writes what is in memory: resolves once everything that was written to the pool before is on disk, however long that takes. lzc_sync.
  *
  * @param options.force also where there is nothing to write
- * @throws ZfsError `NOT_FOUND`; NotSupportedError; ArgumentError
+ * @throws ZfsError `NOT_FOUND`, `POOL_SUSPENDED`, `READ_ONLY`; NotSupportedError; ArgumentError
  */
 export async function sync(pool: string, options: { force?: boolean } = {}): Promise<void> {
   checkPool(pool)
@@ -76,7 +75,7 @@ export async function getPoolProps(pool: string): Promise<Record<string, PoolPro
 
 /**
  * What a boot loader has left in a pool's labels; `version` is 1n for a list of pairs, 0n for GRUB's block of text. lzc_get_bootenv.
- * @throws ZfsError `NOT_FOUND`, `IO`; NotSupportedError
+ * @throws ZfsError `NOT_FOUND`, `CHECKSUM` (every copy of it is damaged); NotSupportedError; ArgumentError
  */
 export async function getBootenv(pool: string): Promise<NvList> {
   checkPool(pool)
@@ -90,7 +89,7 @@ export async function getBootenv(pool: string): Promise<NvList> {
  *
  * @param environment pairs such as `{ 'freebsd:bootonce': 'zfs:tank/root:' }`; or `{ version: 0n, 'grub:envmap': text }`. `version` is
  *   1n unless it is given
- * @throws ZfsError `NOT_FOUND`, `PERMISSION_DENIED`, `TOO_LARGE` (128 KiB); NotSupportedError; ArgumentError
+ * @throws ZfsError `NOT_FOUND`, `PERMISSION_DENIED`, `TOO_LARGE` (8 KiB); NotSupportedError; ArgumentError
  */
 export async function setBootenv(pool: string, environment: NvInput): Promise<void> {
   checkPool(pool)

@@ -10,8 +10,8 @@ import { encodeNvlist, nv } from './nvlist.js'
  *
  * @param bookmark its short name
  * @param redactionSnapshots full names of snapshots of clones of `snapshot`
- * @throws ZfsError `NOT_FOUND`, `EXISTS`, `NOT_ANCESTOR` (not a clone's snapshot), `REDACTED`, `REDACTION_MISMATCH` (the bookmark of an
- *   interrupted redaction, with other snapshots), `PERMISSION_DENIED`; NotSupportedError (the pool lacks the feature); ArgumentError
+ * @throws ZfsError `NOT_FOUND`, `EXISTS`, `NOT_ANCESTOR` (not a clone's snapshot), `REDACTED`, `REDACTION_MISMATCH` (a redaction by
+ *   other snapshots has that bookmark), `PERMISSION_DENIED`; NotSupportedError (the pool lacks the feature); ArgumentError
  */
 export async function redact(snapshot: string, bookmark: string, redactionSnapshots: readonly string[]): Promise<void> {
   checkSnapshot(snapshot)

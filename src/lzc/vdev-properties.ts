@@ -58,8 +58,8 @@ export async function getVdevProps(
  * one, none is written. lzc_set_vdev_prop, OpenZFS 2.2.
  *
  * @param properties `on`, `off`, `none`, numbers, or text; an empty text removes a user property
- * @throws ZfsError `NOT_FOUND`, `INVALID_ARGUMENT` (a value that the device can't have: `allocating` of a pool's only one), `PERMISSION_DENIED`;
- *   NotSupportedError (also for a property that devices of that kind don't have); ArgumentError
+ * @throws ZfsError `NOT_FOUND`, `INVALID_ARGUMENT` (a value that the device can't have: `allocating` of a pool's only one), `READ_ONLY` (the
+ *   pool; `path` of what is no disk or file), `PERMISSION_DENIED`; NotSupportedError (also for a property that devices of that kind don't have); ArgumentError
  */
 export async function setVdevProps(
   pool: string,

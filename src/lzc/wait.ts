@@ -41,7 +41,7 @@ export interface WaitOptions {
  * Waits until an activity of a pool is over. Blocks a thread of its own. lzc_wait.
  *
  * @returns whether there was anything to wait for
- * @throws ZfsError `NOT_FOUND`; AbortError, TimeoutError by the signal; NotSupportedError; ArgumentError
+ * @throws ZfsError `NOT_FOUND`, `POOL_SUSPENDED`; AbortError, TimeoutError by the signal; NotSupportedError; ArgumentError
  */
 export async function wait(pool: string, activity: PoolActivity, options: WaitOptions = {}): Promise<boolean> {
   checkPool(pool)

@@ -1,10 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import * as assert from 'uvu/assert'
 import { getProperties } from '../../src/datasets/index.js'
 import { ArgumentError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
 import { failure, fresh, pool } from '../zfs/pool.js'
 import { conformance } from './engine.js'
-import { change, digestOf, guidOf, newVolume } from './streams.js'
+import { change, digestOf, guidOf, mebibyte, newVolume } from './streams.js'
 
 conformance('datasets', (test, engine) => {
   test('version and features', async () => {
@@ -126,6 +127,20 @@ conformance('datasets', (test, engine) => {
     await lzc.clone(`${name}@1`, copy)
     assert.is(digestOf(await engine.read(copy)), before)
     assert.is.not(digestOf(await engine.read(name)), before)
+  })
+
+  test('snapshot: no space for what is reserved besides', async () => {
+    const parent = fresh()
+    await lzc.create(parent, { properties: { quota: '9M' } })
+    const properties = { volsize: '6M', refreservation: '7M' }
+    await lzc.create(`${parent}/volume`, { type: 'volume', properties })
+    await engine.write(`${parent}/volume`, 0, randomBytes(4 * mebibyte))
+    const error = await failure(lzc.snapshot(`${parent}/volume@1`))
+    assert.is(error.code, 'NO_SPACE')
+    assert.is(await lzc.exists(`${parent}/volume@1`), false)
+    const small = fresh()
+    await lzc.create(small, { properties: { quota: '1M' } })
+    assert.is((await failure(lzc.rename(`${parent}/volume`, `${small}/volume`))).code, 'NO_SPACE')
   })
 
   test('limits on the number of snapshots and filesystems do not bind root', async () => {

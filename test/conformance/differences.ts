@@ -14,6 +14,11 @@ export const notSupported: Readonly<Record<Engine, Readonly<Record<string, reado
     ],
   },
   kernel: {
-    machine: ['opening a pool in a file', "reading a volume's bytes", "writing a volume's bytes"],
+    machine: [
+      'opening a pool in a file',
+      "reading a volume's bytes",
+      'what of a volume can not be read or written',
+      "writing a volume's bytes",
+    ],
   },
 }

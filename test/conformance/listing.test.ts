@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert'
-import { getProperties, listDatasets, listSnapshots } from '../../src/datasets/index.js'
+import { getProperties, listBookmarks, listDatasets, listSnapshots } from '../../src/datasets/index.js'
 import { ArgumentError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
 import { all, failure, fresh } from '../zfs/pool.js'
@@ -75,6 +75,14 @@ conformance('listing', (test, engine) => {
     for (const each of names) await lzc.create(each)
     const listed = (await all(listDatasets(root))).map(({ name }) => name)
     assert.equal(listed.slice(1).sort(), names.sort())
+  })
+
+  test('a signal that has fired ends each', async () => {
+    const root = await tree()
+    const signal = AbortSignal.abort()
+    for (const list of [listDatasets, listSnapshots, listBookmarks]) {
+      assert.is((await failure(all<unknown>(list(root, { signal })))).code, 'ABORTED')
+    }
   })
 
   test('what an interrupted receive has left is not listed', async () => {

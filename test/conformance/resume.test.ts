@@ -1,8 +1,8 @@
 import * as assert from 'uvu/assert'
-import { getProperties } from '../../src/datasets/index.js'
+import { discardPartialReceive, getProperties, readResumeToken } from '../../src/datasets/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { ResumeToken } from '../embedded/resume-token.js'
-import { failure, fresh } from '../zfs/pool.js'
+import { eventually, failure, fresh } from '../zfs/pool.js'
 import { conformance } from './engine.js'
 import { digestOf, feed, guidOf, newHistory, recordsOf, refusal, sent } from './streams.js'
 
@@ -102,6 +102,47 @@ conformance('resume', (test, engine) => {
     abort.abort()
     assert.is((await failed).code, 'ABORTED')
     await feed(await sent(`${name}@1`, { resume: resumeFrom(await tokenOf(to)) }), `${to}@1`)
+    assert.is(await guidOf(`${to}@1`), await guidOf(`${name}@1`))
+  })
+
+  test('what is left is discarded, and nothing else', async () => {
+    const { full, second } = await newHistory(engine)
+    const [to, whole, missing] = [fresh(), fresh(), fresh()]
+    const cut = (stream: Buffer): Buffer => stream.subarray(0, stream.length >> 1)
+    assert.is(await refusal(cut(full), `${to}@1`, { resumable: true }), 'STREAM_TRUNCATED')
+    assert.type(await readResumeToken(to), 'string')
+    await discardPartialReceive(to)
+    assert.is(await lzc.exists(to), false)
+    await feed(full, `${whole}@1`)
+    assert.is((await failure(discardPartialReceive(whole))).code, 'NOT_FOUND')
+    assert.is(await refusal(cut(second), `${whole}@2`, { resumable: true }), 'STREAM_TRUNCATED')
+    assert.type(await readResumeToken(whole), 'string')
+    await discardPartialReceive(whole)
+    assert.is(await readResumeToken(whole), undefined)
+    assert.is(await lzc.exists(`${whole}@1`), true)
+    assert.is((await failure(readResumeToken(missing))).code, 'NOT_FOUND')
+    assert.is((await failure(discardPartialReceive(missing))).code, 'NOT_FOUND')
+    const receiving = lzc.receive(`${whole}@2`, { resumable: true })
+    await new Promise((resolve) => receiving.write(cut(second), resolve))
+    await eventually(async () => (await readResumeToken(whole)) !== undefined)
+    assert.is((await failure(discardPartialReceive(whole))).code, 'BUSY')
+    receiving.end(second.subarray(second.length >> 1))
+    await receiving.result
+    assert.is(await lzc.exists(`${whole}@2`), true)
+  })
+
+  test('a full stream that was to take the place of a dataset goes on with force alone', async () => {
+    const { name, full } = await newHistory(engine)
+    const to = fresh()
+    await lzc.create(to, { type: 'volume', properties: { volsize: '4M' } })
+    const options = { force: true, resumable: true }
+    assert.is(await refusal(full.subarray(0, full.length >> 1), `${to}@1`, options), 'STREAM_TRUNCATED')
+    const rest = await sent(`${name}@1`, { resume: resumeFrom(await tokenOf(to)) })
+    // 2.1 does not look at that.
+    if (!(await lzc.version()).module.startsWith('2.1.')) {
+      assert.is(await refusal(rest, `${to}@1`, { resumable: true }), 'RESUME_EXISTS')
+    }
+    await feed(rest, `${to}@1`, options)
     assert.is(await guidOf(`${to}@1`), await guidOf(`${name}@1`))
   })
 

@@ -63,6 +63,20 @@ test('trim: started, waited for, cancelled; and each error', async () => {
   }
 })
 
+test('trim: not of what is being trimmed, nor of what is no device', async () => {
+  await using extra = await extraPool(['mirror', '0', '1'])
+  const { name } = extra
+  await using _pieces = await moduleParameter('zfs_trim_extent_bytes_max', '65536')
+  await lzc.trim(name, 'start', { vdevs: ['disk0'], rate: 1n })
+  const busy = (await failure(lzc.trim(name, 'start', { vdevs: ['disk0', 'mirror-0', 77n] }))) as lzc.ManyError
+  assert.equal(
+    [...busy.failures].map(([device, { code }]) => `${device} ${code}`).sort(),
+    [`${extra.files[0]} BUSY`, '77 NOT_FOUND', 'mirror-0 INVALID_ARGUMENT'].sort(),
+  )
+  assert.is((await failure(lzc.trim(name, 'start', { vdevs: ['disk9'] }))).code, 'NOT_FOUND')
+  await lzc.trim(name, 'cancel', { vdevs: ['disk0'] })
+})
+
 test('scrub: started, paused, gone on with, stopped; and each error', async () => {
   if (!lzc.features().lzc_scrub) {
     const error = await failure(lzc.scrub(pool, 'start'))

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { open, readFile } from 'node:fs/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -66,14 +66,25 @@ test('heal: each error', async () => {
   await lzc.snapshot([`${name}@1`])
   await lzc.snapshot([`${name}@2`])
   const stream = await collect(lzc.send(`${name}@1`))
-  const heal = async (target: string): Promise<string> => {
+  const heal = async (target: string, bytes = stream): Promise<string> => {
     const healing = lzc.receive(target, { heal: true })
     healing.on('error', () => undefined)
-    healing.end(stream)
+    healing.end(bytes)
     return (await failure(healing.result)).code
   }
   assert.is(await heal(`${name}@2`), 'STREAM_UNEXPECTED')
   assert.is(await heal(`${name}@none`), 'NOT_FOUND')
+  assert.is(await heal(`${name}@1`, stream.subarray(0, stream.length - 312)), 'STREAM_TRUNCATED')
+  const damaged = Buffer.from(stream)
+  damaged.writeUInt8(damaged.readUInt8(stream.length - 400) ^ 1, stream.length - 400)
+  assert.is(await heal(`${name}@1`, damaged), 'STREAM_CORRUPT')
+  const key = randomBytes(lzc.keyBytes)
+  const secret = fresh()
+  await lzc.create(secret, { properties: { encryption: 'on', keyformat: 'raw', keylocation: 'prompt' }, key })
+  await lzc.snapshot([`${secret}@1`])
+  const plain = await collect(lzc.send(`${secret}@1`))
+  await lzc.unloadKey(secret)
+  assert.is(await heal(`${secret}@1`, plain), 'KEY_NOT_LOADED')
 })
 
 test.run()

@@ -3,6 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ArgumentError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
+import { refusal } from '../conformance/streams.js'
 import { collect, failure, filled, fresh, pool, zfs } from './pool.js'
 
 const raw = { encryption: 'on', keyformat: 'raw', keylocation: 'prompt' }
@@ -121,6 +122,24 @@ test('change: each error', async () => {
   assert.is((await failure(lzc.changeKey(fresh(), change))).code, 'NOT_FOUND')
   assert.instance(await failure(lzc.changeKey(name, { ...change, key: Buffer.alloc(31) })), ArgumentError)
   assert.instance(await failure(lzc.changeKey(name, { command: 'drop' as 'inherit' })), ArgumentError)
+})
+
+test('what is below a dataset whose key is not loaded', async () => {
+  const { name, key } = await encrypted()
+  await lzc.create(`${name}/child`)
+  const plain = await filled(1)
+  await lzc.snapshot(`${plain}@1`)
+  const stream = await collect(lzc.send(`${plain}@1`))
+  // It has no key of its own to take along.
+  const moved = await failure(lzc.rename(`${name}/child`, `${plain}/child`))
+  assert.is(moved.code, 'NOT_ENCRYPTION_ROOT')
+  assert.match(moved.next ?? '', /changeKey/)
+  await lzc.unloadKey(name)
+  assert.is((await failure(lzc.create(`${name}/new`))).code, 'KEY_NOT_LOADED')
+  assert.is(await refusal(stream, `${name}/received@1`), 'KEY_NOT_LOADED')
+  await lzc.loadKey(name, key)
+  await lzc.changeKey(`${name}/child`, { command: 'new', key, properties: { keyformat: 'raw', keylocation: 'prompt' } })
+  await lzc.rename(`${name}/child`, `${plain}/child`)
 })
 
 test('after a raw receive the force commands say whose key it is', async () => {

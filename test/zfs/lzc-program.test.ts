@@ -87,10 +87,37 @@ test('limits', async () => {
   }
 })
 
+test('in syncing context: the same errors', async () => {
+  const sync = async (program: string, options: lzc.ProgramOptions = {}): Promise<string> =>
+    (await failure(lzc.channelProgram(pool, program, options))).code
+  assert.is(await sync('retrun 1'), 'PROGRAM_INVALID')
+  assert.is(await sync('return nil.x'), 'PROGRAM_INVALID')
+  assert.is(await sync('error("mine")'), 'PROGRAM_FAILED')
+  assert.is(await sync('while true do end', { instructionLimit: 1000n }), 'PROGRAM_OUT_OF_TIME')
+  const hungry = 'local t = {} for i = 1, 1000000 do t[i] = "x" .. i end return #t'
+  assert.is(await sync(hungry, { memoryLimit: 100_000n }), 'PROGRAM_OUT_OF_MEMORY')
+  const large = 'local s, t = string.rep("x", 1000), {} for i = 1, 500 do t[i] = s end return t'
+  assert.is(await sync(large, { memoryLimit: 200_000n }), 'RESULT_TOO_LARGE')
+  assert.is(await sync('return 1', { memoryLimit: 200n * 1024n * 1024n }), 'INVALID_ARGUMENT')
+  assert.is((await failure(lzc.channelProgramNosync('nosuchpool', 'return 1'))).code, 'NOT_FOUND')
+})
+
 test('a program is ended by its signal', async () => {
   assert.is((await failure(run('return 1', { signal: AbortSignal.abort() }))).code, 'ABORTED')
   // That profile's kernel has one processor and lets nothing else run while Lua does.
   if (process.env.TEST_PROFILE === 'oldest') return
+  assert.is(
+    (
+      await failure(
+        run('while true do zfs.exists((...).name) end', {
+          instructionLimit: 100_000_000n,
+          arguments: { name: pool },
+          signal: AbortSignal.timeout(50),
+        }),
+      )
+    ).code,
+    'TIMEOUT',
+  )
   const long = { instructionLimit: 100_000_000n }
   for (const channelProgram of [lzc.channelProgram, lzc.channelProgramNosync]) {
     const abort = new AbortController()

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { mount } from '../../src/datasets/index.js'
 import { ArgumentError, NotSupportedError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
 import { extraPool } from './extra-pool.js'
@@ -57,6 +60,42 @@ test('redact: each error', async () => {
   assert.instance(await failure(lzc.redact(dataset, 'a', [by])), ArgumentError)
 })
 
+test('redact: a bookmark of a redaction by other snapshots, or of none, stands in the way', async () => {
+  const { origin, by } = await redactable()
+  const [dataset = ''] = origin.split('@')
+  const other = `${dataset}-other`
+  await lzc.clone(origin, other)
+  await lzc.snapshot(`${other}@r`)
+  await lzc.redact(origin, 'book', [by])
+  for (const others of [[`${other}@r`], [by, `${other}@r`]]) {
+    const error = await failure(lzc.redact(origin, 'book', others))
+    assert.is(error.code, 'REDACTION_MISMATCH')
+    assert.match(error.next ?? '', /another name/)
+  }
+  await lzc.bookmark({ [`${dataset}#plain`]: origin })
+  assert.is((await failure(lzc.redact(origin, 'plain', [by]))).code, 'EXISTS')
+})
+
+test('a bookmark that a send is redacted by can not be destroyed; a redacted filesystem can not be mounted', async () => {
+  const { origin, by } = await redactable()
+  const [dataset = ''] = origin.split('@')
+  await lzc.redact(origin, 'book', [by])
+  const stream = await collect(lzc.send(origin, { redactBookmark: 'book' }))
+  const sending = lzc.send(origin, { redactBookmark: 'book' })
+  await once(sending, 'readable')
+  assert.is((await failure(lzc.destroyBookmarks([`${dataset}#book`]))).code, 'BUSY')
+  sending.destroy()
+  await once(sending, 'close')
+  await lzc.destroyBookmarks([`${dataset}#book`])
+  const to = fresh()
+  const receiving = lzc.receive(`${to}@1`)
+  receiving.end(stream)
+  await receiving.result
+  const error = await failure(mount(to))
+  assert.is(error.code, 'NOT_MOUNTABLE')
+  assert.match(error.message, /redacted/)
+})
+
 test('redact: a pool without the feature', async () => {
   await using extra = await extraPool(['0'], ['-d', '-o', 'feature@bookmarks=enabled'])
   const { name } = extra
@@ -88,7 +127,26 @@ test('rollback to the latest snapshot, which it names', async () => {
   await lzc.snapshot([`${name}@2`])
   assert.is(await lzc.rollback(name), `${name}@2`)
   assert.is((await failure(lzc.rollback(fresh()))).code, 'NOT_FOUND')
+  await lzc.bookmark({ [`${name}#later`]: `${name}@2` })
+  await lzc.destroy(`${name}@2`)
+  assert.is((await failure(lzc.rollback(name))).code, 'NOT_LATEST')
+  assert.is((await failure(lzc.rollbackTo(name, `${name}@1`))).code, 'NOT_LATEST')
+  await lzc.destroyBookmarks([`${name}#later`])
+  assert.is(await lzc.rollback(name), `${name}@1`)
   assert.instance(await failure(lzc.rollback(`${name}@1`)), ArgumentError)
+})
+
+test('rollback: not while it is being sent as it is', async () => {
+  const name = await filled(8)
+  await lzc.snapshot(`${name}@1`)
+  await zfs('unmount', name)
+  const sending = spawn('zfs', ['send', name], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(sending.stdout, 'readable')
+  assert.is((await failure(lzc.rollback(name))).code, 'BUSY')
+  assert.is((await failure(lzc.rollbackTo(name, `${name}@1`))).code, 'BUSY')
+  sending.kill()
+  await once(sending, 'exit')
+  assert.is(await lzc.rollback(name), `${name}@1`)
 })
 
 test('the space of a range of snapshots', async () => {

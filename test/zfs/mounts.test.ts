@@ -6,7 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { getProperties, mount, mountAll, setProperties, unmount, unmountAll } from '../../src/datasets/index.js'
 import * as lzc from '../../src/lzc/index.js'
-import { failure, fresh, pool, zfs } from './pool.js'
+import { collect, eventually, failure, filled, fresh, pool, zfs } from './pool.js'
 
 const sh = (script: string): Promise<unknown> => promisify(execFile)('sh', ['-ec', script])
 
@@ -104,6 +104,30 @@ test('an encrypted filesystem, without its key and with it', async () => {
   assert.equal(await mountAll(name), [])
   await sh(`echo 12345678901 | zfs load-key ${name}`)
   assert.is(await mount(name), `/${name}`)
+})
+
+test('a filesystem that is being received', async () => {
+  const [from, to] = [await filled(2), fresh()]
+  await lzc.snapshot(`${from}@1`)
+  const stream = await collect(lzc.send(`${from}@1`))
+  const receiving = lzc.receive(`${to}@1`)
+  await new Promise((resolve) => receiving.write(stream.subarray(0, 400_000), resolve))
+  await eventually(() => lzc.exists(to))
+  assert.is((await failure(mount(to))).code, 'BUSY')
+  receiving.end(stream.subarray(400_000))
+  await receiving.result
+  assert.is(await mount(to), `/${to}`)
+  await unmount(to)
+})
+
+test('a tree: it is not there, or a signal has fired', async () => {
+  const root = await tree()
+  const signal = AbortSignal.abort()
+  for (const call of [mountAll, unmountAll]) {
+    assert.is((await failure(call(fresh()))).code, 'NOT_FOUND')
+    assert.is((await failure(call(root, { signal }))).code, 'ABORTED')
+  }
+  assert.is(await mounted(root), undefined)
 })
 
 test('a directory that is not empty', async () => {
