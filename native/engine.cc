@@ -9,6 +9,8 @@ namespace flocker {
 
 namespace {
 
+constexpr uint64_t kMostRead = 1024 * 1024 * 1024;
+
 /** As Call, where the embedded engine is loaded. */
 Napi::Value CallEngine(const Napi::CallbackInfo& info, std::function<void(const Library&, Outcome&)> body) {
   return Call(info, [body = std::move(body)](const Library& library, Outcome& outcome) {
@@ -38,13 +40,17 @@ Napi::Value PoolClose(const Napi::CallbackInfo& info) {
   });
 }
 
-/** volumeRead(dataset, offset, length): the list is the bytes */
+/** volumeRead(dataset, offset, length): the list is the bytes. EINVAL for more than 1 GiB. */
 Napi::Value VolumeRead(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   std::string dataset = arguments.Text(0);
   uint64_t offset = arguments.BigInt(1), length = arguments.BigInt(2);
   if (!arguments.ok()) return {};
   return CallEngine(info, [=](const Library& library, Outcome& outcome) {
+    if (length > kMostRead) {
+      outcome.error = EINVAL;
+      return;
+    }
     outcome.list.resize(length);
     outcome.error = library.flocker_embedded_volume_read(dataset.c_str(), offset, outcome.list.data(), length);
     if (outcome.error != 0) outcome.list.clear();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <errno.h>
 #include <node_api.h>
 
 #include <optional>
@@ -19,11 +20,17 @@ struct Outcome {
   /** Null where JavaScript can't be entered any more. */
   napi_value ToObject(napi_env env) const {
     napi_value object = nullptr, value = nullptr;
+    int told = error;
     if (napi_create_object(env, &object) != napi_ok) return nullptr;
-    if (napi_create_int32(env, error, &value) == napi_ok) napi_set_named_property(env, object, "errno", value);
-    if (!list.empty() && napi_create_buffer_copy(env, list.size(), list.data(), nullptr, &value) == napi_ok) {
-      napi_set_named_property(env, object, "list", value);
+    if (!list.empty()) {
+      // Without its list the answer would read as an empty one.
+      if (napi_create_buffer_copy(env, list.size(), list.data(), nullptr, &value) == napi_ok) {
+        napi_set_named_property(env, object, "list", value);
+      } else if (told == 0) {
+        told = ENOMEM;
+      }
     }
+    if (napi_create_int32(env, told, &value) == napi_ok) napi_set_named_property(env, object, "errno", value);
     if (number.has_value() && napi_create_bigint_uint64(env, *number, &value) == napi_ok) {
       napi_set_named_property(env, object, "number", value);
     }

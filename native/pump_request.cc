@@ -126,8 +126,11 @@ class WriteRequest : public PumpRequest {
       napi_value element;
       void* data = nullptr;
       size_t size = 0;
-      if (napi_get_element(env, array, i, &element) != napi_ok) continue;
-      if (napi_get_buffer_info(env, element, &data, &size) == napi_ok && size > 0) parts_.push_back({data, size});
+      bool readable = napi_get_element(env, array, i, &element) == napi_ok &&
+                      napi_get_buffer_info(env, element, &data, &size) == napi_ok;
+      // A stream that lacks a part must not pass for a whole one.
+      if (!readable) error_ = EINVAL;
+      else if (size > 0) parts_.push_back({data, size});
     }
     napi_create_reference(env, array, 1, &array_);
   }
@@ -171,6 +174,13 @@ class WriteRequest : public PumpRequest {
   int error_ = 0;
 };
 
+class CloseRequest : public PumpRequest {
+ public:
+  void Perform(int, int) override {}
+  void Refuse() override {}
+  napi_value Value(napi_env) override { return nullptr; }
+};
+
 }  // namespace
 
 std::unique_ptr<PumpRequest> MakeRead(std::shared_ptr<BlockPool> pool) {
@@ -180,5 +190,7 @@ std::unique_ptr<PumpRequest> MakeRead(std::shared_ptr<BlockPool> pool) {
 std::unique_ptr<PumpRequest> MakeWrite(napi_env env, napi_value buffers) {
   return std::make_unique<WriteRequest>(env, buffers);
 }
+
+std::unique_ptr<PumpRequest> MakeClose() { return std::make_unique<CloseRequest>(); }
 
 }  // namespace flocker

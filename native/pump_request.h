@@ -23,4 +23,7 @@ std::unique_ptr<PumpRequest> MakeRead(std::shared_ptr<BlockPool> pool);
 /** `{ errno }`. EPIPE: the kernel has stopped reading, and the receive's own result says why. */
 std::unique_ptr<PumpRequest> MakeWrite(napi_env env, napi_value buffers);
 
+/** Undefined; for a transfer that is cancelled, which answers it when our end is closed. */
+std::unique_ptr<PumpRequest> MakeClose();
+
 }  // namespace flocker

@@ -42,7 +42,7 @@ class Operation : public Answer {
 class Resource {
  public:
   virtual ~Resource() = default;
-  /** Ends what blocks, without waiting. */
+  /** Ends what blocks, and waits for nothing else. */
   virtual void Cancel() = 0;
   /** Waits for its threads. */
   virtual void Join() = 0;

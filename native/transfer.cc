@@ -208,9 +208,12 @@ void Finish(const Napi::CallbackInfo& info) {
   if (Transfer* transfer = TransferHandle::Unwrap(info)) transfer->Finish();
 }
 
-/** cancel(transfer) */
-void Cancel(const Napi::CallbackInfo& info) {
-  if (Transfer* transfer = TransferHandle::Unwrap(info)) transfer->Cancel();
+/** cancel(transfer): resolves when our descriptors are closed */
+Napi::Value Cancel(const Napi::CallbackInfo& info) {
+  Transfer* transfer = TransferHandle::Unwrap(info);
+  if (transfer == nullptr) return {};
+  transfer->Cancel();
+  return Submit(info, transfer, MakeClose());
 }
 
 }  // namespace

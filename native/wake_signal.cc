@@ -3,28 +3,21 @@
 #include <errno.h>
 #include <signal.h>
 
-#include <mutex>
-
 namespace flocker {
 
 namespace {
 
 void DoNothing(int) {}
 
-// What a signal does is the whole process's affair: its users of all environments are counted in one place.
-std::mutex mutex;
-int users = 0;
-int chosen = 0;
-
-int Install() {
-  for (int number = SIGRTMAX; number > SIGRTMIN; number--) {
-    struct sigaction present = {}, ours = {};
-    if (sigaction(number, nullptr, &present) != 0 || present.sa_handler != SIG_DFL) continue;
-    ours.sa_handler = DoNothing;
-    sigemptyset(&ours.sa_mask);
-    if (sigaction(number, &ours, nullptr) == 0) return number;
-  }
-  return 0;
+/** Whether the signal ends system calls and no more: it does already, or nobody has wanted it yet. */
+bool Take(int number) {
+  struct sigaction present = {}, ours = {};
+  if (sigaction(number, nullptr, &present) != 0) return false;
+  if (present.sa_handler == DoNothing) return true;
+  if (present.sa_handler != SIG_DFL) return false;
+  ours.sa_handler = DoNothing;
+  sigemptyset(&ours.sa_mask);
+  return sigaction(number, &ours, nullptr) == 0;
 }
 
 void Mask(int how, int number) {
@@ -37,18 +30,12 @@ void Mask(int how, int number) {
 }  // namespace
 
 int WakeSignal::Open() {
-  std::lock_guard<std::mutex> lock(mutex);
-  if (users == 0) chosen = Install();
-  if (chosen == 0) return EAGAIN;
-  users++;
-  number_ = chosen;
-  return 0;
-}
-
-WakeSignal::~WakeSignal() {
-  if (number_ == 0) return;
-  std::lock_guard<std::mutex> lock(mutex);
-  if (--users == 0) signal(number_, SIG_DFL);
+  for (int number = SIGRTMAX; number > SIGRTMIN; number--) {
+    if (!Take(number)) continue;
+    number_ = number;
+    return 0;
+  }
+  return EAGAIN;
 }
 
 void WakeSignal::Unblock() const { Mask(SIG_UNBLOCK, number_); }

@@ -3,17 +3,16 @@
 namespace flocker {
 
 /**
- * A signal that does nothing but end a blocking system call of the thread that it is sent to. One of the real-time signals that
- * nobody in the process uses; while nobody waits it has no handler of ours.
+ * A signal that does nothing but end a blocking system call of the thread that it is sent to: one of the real-time signals that
+ * nobody else in the process uses.
+ *
+ * What a signal does is the whole process's affair, and the kernel's table of that is the only record: all environments find the
+ * one signal there that has our handler, or give it to a free one, twice at once being as good as once. It keeps the handler,
+ * as nobody could tell whether another environment has just found it; so the addon is linked to stay loaded (-z nodelete).
  */
 class WakeSignal {
  public:
-  WakeSignal() = default;
-  WakeSignal(const WakeSignal&) = delete;
-  WakeSignal& operator=(const WakeSignal&) = delete;
-  ~WakeSignal();
-
-  /** Returns 0 or an errno: EAGAIN where every real-time signal has a handler. */
+  /** Returns 0 or an errno: EAGAIN where every real-time signal has a handler of somebody else's. */
   int Open();
   int number() const { return number_; }
   /** Lets the calling thread, on which all signals are blocked, have it. */

@@ -16,6 +16,7 @@ namespace flocker {
 namespace {
 
 constexpr size_t kFirstListSize = 64 * 1024;
+constexpr size_t kLargestListSize = 1024 * 1024 * 1024;
 constexpr size_t kBatchSize = 1024 * 1024;
 
 template <size_t size>
@@ -27,19 +28,26 @@ bool CopyText(char (&target)[size], const std::string& text) {
 
 /**
  * An ioctl whose answer is an nvlist of unknown size: where the buffer is too small the kernel says ENOMEM, and the
- * command is made again (`prepare`) with a larger one.
+ * command is made again with a larger one. It says the same for as long as it is itself out of memory. `prepare` is false
+ * where a text is too long for the command.
  */
 template <typename Prepare>
 int Execute(const Library& library, int number, ZfsCommand* command, Packed* buffer, Prepare prepare) {
   for (;;) {
-    prepare();
+    if (!prepare()) return ENAMETOOLONG;
     command->destination = reinterpret_cast<uint64_t>(buffer->data());
     command->destinationSize = buffer->size();
     command->destinationFilled = 0;
     int error = library.Ioctl(number, command);
-    if (error != ENOMEM || buffer->empty()) return error;
-    buffer->resize(std::max<size_t>(buffer->size() * 2, command->destinationSize));
+    size_t next = std::max<size_t>(buffer->size() * 2, command->destinationSize);
+    if (error != ENOMEM || next > kLargestListSize) return error;
+    buffer->resize(next);
   }
+}
+
+/** How many bytes of the buffer the kernel has filled. */
+size_t FilledSize(const ZfsCommand& command, const Packed& buffer) {
+  return command.destinationFilled && command.destinationSize <= buffer.size() ? command.destinationSize : 0;
 }
 
 template <typename Number>
@@ -69,7 +77,7 @@ void AppendEntry(Packed* batch, const ZfsCommand& command, const uint8_t* proper
 /** As AppendEntry, with the properties of these names out of those that the kernel gave; all where there are no names. */
 void AppendAnswer(Packed* batch, const ZfsCommand& command, const Packed& buffer,
                   const std::optional<std::vector<std::string>>& names) {
-  uint32_t size = command.destinationFilled ? command.destinationSize : 0;
+  size_t size = FilledSize(command, buffer);
   if (!names.has_value()) return AppendEntry(batch, command, buffer.data(), size);
   Packed picked = Pick(buffer.data(), size, *names);
   AppendEntry(batch, command, picked.data(), picked.size());
@@ -86,8 +94,8 @@ void ListBatch(const Library& library, int number, const std::string& parent, ui
   for (size_t count = 0; count < limit && outcome->list.size() < kBatchSize;) {
     outcome->error = Execute(library, number, command.get(), &buffer, [&] {
       *command = ZfsCommand{};
-      CopyText(command->name, parent);
       command->cookie = cookie;
+      return CopyText(command->name, parent);
     });
     // The end of the list; also what it says when the parent is not there.
     if (outcome->error == ESRCH) {
@@ -137,7 +145,7 @@ Napi::Value Stats(const Napi::CallbackInfo& info) {
     Packed buffer(kFirstListSize);
     outcome.error = Execute(library, kObjsetStats, command.get(), &buffer, [&] {
       *command = ZfsCommand{};
-      CopyText(command->name, name);
+      return CopyText(command->name, name);
     });
     if (outcome.error == 0) AppendAnswer(&outcome.list, *command, buffer, names);
   });
@@ -157,15 +165,12 @@ Napi::Value Plain(const Napi::CallbackInfo& info) {
     Packed buffer(kFirstListSize), input(source);
     outcome.error = Execute(library, number, command.get(), &buffer, [&] {
       *command = ZfsCommand{};
-      CopyText(command->name, name);
-      CopyText(command->value, value);
       command->cookie = cookie;
       command->source = reinterpret_cast<uint64_t>(input.data());
       command->sourceSize = input.size();
+      return CopyText(command->name, name) && CopyText(command->value, value);
     });
-    if (command->destinationFilled && command->destinationSize <= buffer.size()) {
-      outcome.list.assign(buffer.begin(), buffer.begin() + command->destinationSize);
-    }
+    outcome.list.assign(buffer.begin(), buffer.begin() + FilledSize(*command, buffer));
     outcome.number = command->cookie;
   });
 }

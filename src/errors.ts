@@ -41,6 +41,7 @@ export class FlockerError extends Error {
     return this.constructor.name
   }
 
+  /** @internal */
   static override [Symbol.hasInstance](value: unknown): boolean {
     // biome-ignore lint/complexity/noThisInStatic: a subclass must answer for itself
     if (this !== FlockerError) return Function.prototype[Symbol.hasInstance].call(this, value)
@@ -102,7 +103,7 @@ export class NotAuthorizedError extends FlockerError {
 }
 
 /** Replication can't go on as asked: `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`, `PARTIAL_STALE`, `PARTIAL_CHANGED`,
- * `REPLICA_CHANGED`. */
+ * `REPLICA_CHANGED`, `HOOK_FAILED` (what was to run around the snapshot failed, or took too long). */
 export class ReplicationError extends FlockerError {}
 
 /** Both sides have data and nothing in common to send from. Code `DIVERGED`. Nothing was touched. */

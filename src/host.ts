@@ -1,8 +1,26 @@
 import { type Logger, pino } from 'pino'
-import { ArgumentError, type NamedPoint } from './errors.js'
+import { ArgumentError, type NamedPoint, ZfsError } from './errors.js'
 import { chooseEngine, closePool, defaultEngine, openPool, version } from './lzc/index.js'
-import { Claims, LocalDestination, type LocalHost, Peer, serve } from './replication/index.js'
 import {
+  Claims,
+  LocalDestination,
+  type LocalHost,
+  Peer,
+  type Pruned,
+  type PruneOptions,
+  prune,
+  type Removal,
+  type RemoveStaleOptions,
+  type RetentionPolicy,
+  readStatus,
+  readStatuses,
+  removeStale,
+  type StatusOptions,
+  serve,
+  type VolumeStatus,
+} from './replication/index.js'
+import {
+  type Connection,
   type Credentials,
   checkRules,
   connect,
@@ -13,6 +31,7 @@ import {
 } from './transport/index.js'
 import { type CreateVolumeOptions, checkRoot, createVolume, openVolume, type Volume } from './volumes/index.js'
 
+/** The TCP port that agents listen on unless told otherwise. */
 export const defaultPort = 4523
 
 /** The pool of an embedded host that names none. */
@@ -20,10 +39,12 @@ const embeddedPool = 'embedded'
 /** The pool's file is sparse: it takes what is in it. So no stream is too large for it that fits on the disk below. */
 const embeddedBytes = 1024n ** 4n
 
+/** What {@link openHost} needs: where volumes live, and who this host is. */
 export interface HostOptions {
   /**
    * A directory for a pool in a file, used by OpenZFS in this process: no kernel module, no root. Made where it is missing; the
    * pool is `embedded` (in `embedded.zpool`) unless `pool` or `root` names another. Volumes are block volumes. docs/embedded.md
+   * With FLOCKER_ZFS_ENGINE=embedded it is FLOCKER_ZFS_DIRECTORY, or `./data`, if not given; a pool that the program has open is used.
    */
   embedded?: string
   /** The pool in which volumes live, below `POOL/flocker`. Give this or `root`. */
@@ -36,6 +57,7 @@ export interface HostOptions {
   logger?: Logger
 }
 
+/** Where {@link Host.listen} serves, and whom. */
 export interface ListenOptions {
   /** Default: 4523; 0 for any free one. */
   port?: number
@@ -45,6 +67,7 @@ export interface ListenOptions {
   authorize: readonly Rule[]
 }
 
+/** How {@link Host.connect} dials a peer. */
 export interface ConnectOptions {
   signal?: AbortSignal
   /** For the connection, TLS and the hello together. Default: 10 seconds. */
@@ -70,6 +93,12 @@ export class Host implements AsyncDisposable {
     private readonly logger: Logger,
     private readonly closePool: () => Promise<void>,
   ) {}
+
+  /** @internal This host, as what replicates sees it. */
+  get local(): LocalHost {
+    const { identity, root, logger } = this
+    return { identity, root, logger, claims: this.#claims }
+  }
 
   /** The name in this host's certificate. */
   get identity(): string {
@@ -98,7 +127,7 @@ export class Host implements AsyncDisposable {
    * @throws ZfsError `NOT_FOUND`, `BUSY`
    */
   async preserveReplica(volume: string): Promise<string> {
-    return new LocalDestination(this.#self()).preserve(volume)
+    return new LocalDestination(this.local).preserve(volume)
   }
 
   /**
@@ -108,7 +137,42 @@ export class Host implements AsyncDisposable {
    */
   async rollbackReplica(volume: string, to: NamedPoint, losing: readonly NamedPoint[]): Promise<void> {
     const guids = losing.map(({ guid }) => guid)
-    await new LocalDestination(this.#self()).rollback(volume, to.guid, guids)
+    await new LocalDestination(this.local).rollback(volume, to.guid, guids)
+  }
+
+  /**
+   * Tells how replication of a volume stands on this host: what each peer has and how far it is behind, what came from whom, and
+   * what is stale. With `peer` that one is asked too. Changes nothing. docs/operation.md
+   * @throws ZfsError `NOT_FOUND`; with a peer also NotAuthorizedError, TransportError and others
+   */
+  async status(volume: string, options?: StatusOptions): Promise<VolumeStatus> {
+    return readStatus(this.local, volume, options)
+  }
+
+  /** As {@link status}, of all volumes that have been replicated from here or to here. */
+  async statuses(options?: Omit<StatusOptions, 'peer'>): Promise<VolumeStatus[]> {
+    return readStatuses(this.local, options)
+  }
+
+  /**
+   * Removes what replications of a volume have left on this host and none will use again: what {@link status} calls stale. What a
+   * peer may go on with, and what others hold, is never touched.
+   * @param options.dryRun only say what would be removed
+   * @returns each with whether it was removed, or why not
+   * @throws ZfsError `NOT_FOUND`; with a peer also what asking it can end with
+   */
+  async removeStale(volume: string, options: RemoveStaleOptions = {}): Promise<Removal[]> {
+    return removeStale(this.local, volume, options)
+  }
+
+  /**
+   * Destroys the snapshots of a volume on this host, a source or a replica, that the policy does not keep. What has a hold or a
+   * clone, waits for a confirmation, or is the base of a peer's next stream stays, whatever the policy says. All in one transaction.
+   * @throws ZfsError `NOT_FOUND`; `BUSY`, `HAS_DEPENDENTS`: one is in use by now, and nothing was destroyed
+   * @throws ArgumentError `INVALID_ARGUMENT`
+   */
+  async prune(volume: string, policy: RetentionPolicy, options?: PruneOptions): Promise<Pruned> {
+    return prune(this.local, volume, policy, options)
   }
 
   /**
@@ -120,10 +184,20 @@ export class Host implements AsyncDisposable {
   async connect(address: string, options: ConnectOptions = {}): Promise<Peer> {
     const { host, port } = parseAddress(address)
     const { credentials, logger } = this
-    const connection = await connect({ host, port, credentials, hello: this.#hello(), logger, ...options })
-    const peer = new Peer(connection, this.#self())
+    const target = { host, port, credentials, hello: this.#hello(), logger, ...options }
+    const connection = await connect(target)
+    const { signal: _, ...again } = { ...target, expectIdentity: connection.identity }
+    const peer: Peer = new Peer(connection, this.local, async (signal) => {
+      this.#peers.add(peer)
+      try {
+        return this.#forget(peer, await connect({ ...again, signal }))
+      } catch (error) {
+        this.#peers.delete(peer)
+        throw error
+      }
+    })
     this.#peers.add(peer)
-    void connection.closed.then(() => this.#peers.delete(peer))
+    this.#forget(peer, connection)
     return peer
   }
 
@@ -140,7 +214,7 @@ export class Host implements AsyncDisposable {
       ...(options.address === undefined ? {} : { host: options.address }),
       credentials,
       hello: this.#hello(),
-      handlers: serve({ ...this.#self(), rules: options.authorize }),
+      handlers: serve({ ...this.local, rules: options.authorize }),
       logger,
     })
     this.#servers.add(server)
@@ -162,13 +236,15 @@ export class Host implements AsyncDisposable {
     this.#closed = true
   }
 
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  #self(): LocalHost {
-    const { identity, root, logger } = this
-    return { identity, root, logger, claims: this.#claims }
+  /** Lets go of a peer once its connection has ended. */
+  #forget(peer: Peer, connection: Connection): Connection {
+    void connection.closed.then(() => this.#peers.delete(peer))
+    return connection
   }
 
   #hello(): { zfs: string } {
@@ -185,15 +261,31 @@ export class Host implements AsyncDisposable {
  *   an embedded host in a process that uses the kernel's OpenZFS, or the reverse
  */
 export async function openHost(options: HostOptions): Promise<Host> {
-  const root = chooseRoot(options)
-  const { credentials, embedded } = options
+  const { credentials, embedded = defaultDirectory() } = options
+  const root = chooseRoot({ ...options, ...(embedded === undefined ? {} : { embedded }) })
   const loaded = typeof credentials === 'string' ? await loadCredentials(credentials) : credentials
   chooseEngine(embedded === undefined ? defaultEngine() : 'embedded')
   const { module } = await version()
   const pool = poolOf(root)
-  if (embedded !== undefined) await openPool(embedded, pool, { size: embeddedBytes })
-  const close = async (): Promise<void> => (embedded === undefined ? undefined : closePool(pool))
+  const opened = embedded !== undefined && (await openEmbedded(embedded, pool, options.embedded === undefined))
+  const close = async (): Promise<void> => (opened ? closePool(pool) : undefined)
   return new Host(root, loaded, module, options.logger ?? pino({ enabled: false }), close)
+}
+
+/** Where a program that FLOCKER_ZFS_ENGINE gives the embedded engine, and that says no directory, keeps its pools. */
+function defaultDirectory(): string | undefined {
+  return defaultEngine() === 'embedded' ? (process.env.FLOCKER_ZFS_DIRECTORY ?? './data') : undefined
+}
+
+/** Opens a pool; false where the program has one of that name open, from wherever it is, and does not say where it should be. */
+async function openEmbedded(directory: string, pool: string, byDefault: boolean): Promise<boolean> {
+  try {
+    await openPool(directory, pool, { size: embeddedBytes })
+    return true
+  } catch (error) {
+    if (byDefault && error instanceof ZfsError && error.code === 'EXISTS') return false
+    throw error
+  }
 }
 
 function poolOf(root: string): string {

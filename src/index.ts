@@ -1,3 +1,8 @@
+/**
+ * Hosts, volumes and their replication.
+ *
+ * @module index
+ */
 export {
   AbortError,
   AddonError,
@@ -16,14 +21,59 @@ export {
 } from './errors.js'
 export { type ConnectOptions, defaultPort, Host, type HostOptions, type ListenOptions, openHost } from './host.js'
 export {
+  type Circumstances,
+  type Ends,
+  type Finding,
+  formatPlan,
+  isTransient,
+  type Lag,
+  type NameFilter,
+  type OurHold,
+  onReplicationEvent,
+  type PartialStatus,
+  type Pattern,
   Peer,
+  type PeerReplica,
+  type PeerStatus,
   type Progress,
+  type Pruned,
+  type PruneOptions,
   type PushSource,
+  planReplication,
+  planTotals,
   pullVolume,
   pushVolume,
+  type ReceivedStatus,
+  type ReconnectOptions,
+  type Removal,
+  type RemoveStaleOptions,
+  type ReplicationEvent,
   type ReplicationOptions,
+  type ReplicationPlan,
   type ReplicationResult,
+  type ReplicationStep,
   type ResumedStream,
+  type Retained,
+  type RetentionPolicy,
+  type RetentionReason,
+  type Retry,
+  type RetryOptions,
+  replicate,
+  type SnapshotHooks,
+  type SnapshotMoment,
+  type Stale,
+  type StatusOptions,
+  type StatusPoint,
+  type Step,
+  type StepOutcome,
+  type StreamFacts,
+  type ThisHost,
+  type TreePlan,
+  type TreePlanOptions,
+  type TreeProgress,
+  type TreeReplicationOptions,
+  type TreeReplicationResult,
+  type VolumeStatus,
 } from './replication/index.js'
 export {
   decodeResumeToken,

@@ -4,7 +4,10 @@ import { FlockerError } from '../errors.js'
 import { agentCommand } from './agent.js'
 import { certsCommand } from './certs.js'
 import { inspectCommand } from './inspect.js'
+import { pruneCommand } from './prune.js'
 import { pullCommand, pushCommand } from './replicate.js'
+import { planCommand } from './replicate-tree.js'
+import { statusCommand } from './status.js'
 
 /** Exit status: 0 done, 1 failed, 2 misused. */
 async function main(): Promise<void> {
@@ -14,6 +17,9 @@ async function main(): Promise<void> {
     .addCommand(agentCommand())
     .addCommand(pushCommand())
     .addCommand(pullCommand())
+    .addCommand(statusCommand())
+    .addCommand(pruneCommand())
+    .addCommand(planCommand())
     .addCommand(inspectCommand())
   program.exitOverride()
   for (const command of program.commands) overrideExit(command)

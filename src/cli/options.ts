@@ -30,6 +30,12 @@ export function hostOptions({ embedded, pool, root, credentials }: HostFlags) {
   }
 }
 
+/** A whole number of at least zero. */
+export function parseCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.')
+  return Number(text)
+}
+
 export function parsePort(text: string): number {
   const port = Number(text)
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new InvalidArgumentError('a port is 0 to 65535')

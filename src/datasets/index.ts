@@ -1,4 +1,8 @@
-/** What libzfs_core has no function for: lists, properties and mounts, through /dev/zfs and mount(2), without the zfs command. */
+/**
+ * What libzfs_core has no function for: lists, properties and mounts, through /dev/zfs and mount(2), without the zfs command.
+ *
+ * @module datasets
+ */
 export {
   type ListedBookmark,
   type ListedBookmarkProperty,
@@ -10,7 +14,7 @@ export {
   listSnapshots,
 } from './list.js'
 export { type MountOptions, mount, mountAll, unmount, unmountAll } from './mount.js'
-export { discardPartialReceive, readResumeToken } from './partial-receive.js'
+export { discardPartialReceive, readReceiveBeginning, readResumeToken } from './partial-receive.js'
 export { getPool, listPools, type Pool, type PoolHealth, type PoolScan, type PoolSpace } from './pools.js'
 export { getProperties, getReceivedProperties, inheritProperty, setProperties } from './properties.js'
 export type { DatasetType, PropertySource, PropertyValue } from './property-reading.js'

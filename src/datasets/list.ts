@@ -12,6 +12,7 @@ import { type PropertyValue, readProperties, readStatistics, type Surroundings, 
 /** Entries that one call into the kernel reads, and that are handed out before the event loop gets its turn. */
 const batchEntries = 128
 
+/** A filesystem or volume in a list. */
 export interface ListedDataset {
   name: string
   type: 'filesystem' | 'volume'
@@ -21,6 +22,7 @@ export interface ListedDataset {
   properties: Record<string, PropertyValue>
 }
 
+/** A snapshot in a list. */
 export interface ListedSnapshot {
   /** The full name. */
   name: string
@@ -32,6 +34,7 @@ export interface ListedSnapshot {
   properties: Record<string, PropertyValue>
 }
 
+/** A bookmark in a list. */
 export interface ListedBookmark {
   /** The full name. */
   name: string
@@ -43,6 +46,7 @@ export interface ListedBookmark {
   properties: Record<string, PropertyValue>
 }
 
+/** How far a list goes, and what it tells. */
 export interface ListOptions {
   /** Descend into all children. */
   recursive?: boolean
@@ -82,7 +86,7 @@ export async function* listDatasets(
 /**
  * Lists a dataset's snapshots, oldest first. ZFS_IOC_SNAPSHOT_LIST_NEXT.
  *
- * @param options.recursive, depth also those of the datasets below, each dataset's in turn
+ * @param options with `recursive` or `depth` also those of the datasets below, each dataset's in turn
  * @throws ZfsError `NOT_FOUND`; AbortError; ArgumentError
  */
 export async function* listSnapshots(dataset: string, options: ListOptions = {}): AsyncGenerator<ListedSnapshot> {
@@ -129,7 +133,7 @@ export type ListedBookmarkProperty = 'referenced' | 'logicalreferenced' | 'ivset
 /**
  * Lists a dataset's bookmarks, oldest first. lzc_get_bookmarks.
  *
- * @param options.recursive, depth also those of the datasets below, each dataset's in turn
+ * @param options with `recursive` or `depth` also those of the datasets below, each dataset's in turn
  * @throws ZfsError `NOT_FOUND`; AbortError; ArgumentError
  */
 export async function* listBookmarks(

@@ -20,6 +20,7 @@ import type { PropertyValue } from './property-reading.js'
 
 type Properties = Readonly<Record<string, PropertyValue>>
 
+/** How a filesystem is to be mounted, for this mount alone. */
 export interface MountOptions extends MountOverrides {
   /** Mount over a directory that is not empty, though the property `overlay` is off (`zfs mount -O`). */
   overlay?: boolean

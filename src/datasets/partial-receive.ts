@@ -1,6 +1,7 @@
 import { ZfsError } from '../errors.js'
 import { destroy } from '../lzc/index.js'
-import { getProperties } from './properties.js'
+import type { NvList } from '../lzc/nvlist.js'
+import { getProperties, readEntry } from './properties.js'
 
 const tokenProperty = 'receive_resume_token'
 
@@ -11,6 +12,24 @@ const tokenProperty = 'receive_resume_token'
 export async function readResumeToken(dataset: string): Promise<string | undefined> {
   const value = (await getProperties(dataset, [tokenProperty]))[tokenProperty]?.value
   return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/**
+ * When the receive began that has left a part of a dataset, or is under way: in Unix seconds. What is received goes into the hidden
+ * `DATASET/%recv`, or into the dataset itself where that is made by it (dmu_recv.c, recv_clone_name).
+ * @throws ZfsError `NOT_FOUND`
+ */
+export async function readReceiveBeginning(dataset: string): Promise<bigint | undefined> {
+  const creation = async (name: string): Promise<bigint | undefined> => {
+    const { value } = ((await readEntry(name, ['creation'])).properties.creation ?? {}) as NvList
+    return typeof value === 'bigint' ? value : undefined
+  }
+  try {
+    return await creation(`${dataset}/%recv`)
+  } catch (error) {
+    if (!(error instanceof ZfsError) || error.code !== 'NOT_FOUND') throw error
+    return creation(dataset)
+  }
 }
 
 /**

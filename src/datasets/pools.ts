@@ -49,6 +49,7 @@ export interface PoolScan {
   errors: bigint
 }
 
+/** A pool's state, space and devices. */
 export interface Pool {
   name: string
   guid: bigint

@@ -11,6 +11,7 @@ import type { Mount } from './mount-table.js'
  */
 export type PropertySource = 'local' | 'default' | 'received' | 'temporary' | 'none' | `inherited from ${string}`
 
+/** A property's value, and where it comes from. */
 export interface PropertyValue {
   /**
    * bigint for numbers and sizes in bytes (a ratio is in hundredths; no limit is `2n ** 64n - 1n`); else the value's name
@@ -20,6 +21,7 @@ export interface PropertyValue {
   source: PropertySource
 }
 
+/** What has properties. */
 export type DatasetType = 'filesystem' | 'volume' | 'snapshot'
 
 /** What belongs to the host rather than to one dataset. */

@@ -16,6 +16,7 @@ const mostMemory = 1024n * 1024n * 1024n
 export interface ProgramArguments {
   readonly [name: string]: ProgramArgument
 }
+/** One of the values that a program can be given. Numbers are integers of 64 bits. */
 export type ProgramArgument =
   | boolean
   | string
@@ -28,6 +29,7 @@ export type ProgramArgument =
 /** What a program returns: every number of Lua's is a bigint; a table is an object, an array one with the keys '1', '2', ... */
 export type ProgramValue = null | boolean | bigint | string | { [key: string]: ProgramValue }
 
+/** What a channel program is given, and how much it may use. */
 export interface ProgramOptions {
   /** What the program finds in its first argument: `args = ...`. */
   arguments?: ProgramArguments

@@ -13,6 +13,7 @@ const typeNumbers = { filesystem: 2, volume: 3 } as const
 
 const ENOENT = 2
 
+/** What a new dataset is to be. */
 export interface CreateOptions {
   /** `filesystem` unless said otherwise. A volume needs the property `volsize`. */
   type?: 'filesystem' | 'volume'

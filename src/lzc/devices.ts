@@ -16,8 +16,10 @@ const EINVAL = 22
 
 /** `suspend`: `start` goes on later. `uninit` forgets how far it came, and needs OpenZFS 2.2. */
 export type InitializeCommand = keyof typeof initializeCommands
+/** `suspend`: `start` goes on later. */
 export type TrimCommand = keyof typeof trimCommands
 
+/** Which of a pool's devices. */
 export interface DevicesOptions {
   /** Which devices; all disks and files of the pool unless said otherwise. */
   vdevs?: readonly VdevName[]
@@ -50,6 +52,7 @@ export async function initialize(
   throwDevices('be initialized', outcome, failures, pool)
 }
 
+/** How devices are trimmed, and which. */
 export interface TrimOptions extends DevicesOptions {
   /** At most so many bytes a second, each device; 0 (the default) is no limit. */
   rate?: bigint

@@ -32,6 +32,7 @@ export async function closePool(pool: string): Promise<void> {
 /**
  * Reads from a volume, or a volume's snapshot. Embedded engine only.
  * @param offset in bytes; the range must be within the volume
+ * @param length in bytes, at most 1 GiB
  * @throws ZfsError `INVALID_ARGUMENT` (no volume, or outside of it), `NOT_FOUND`; NotSupportedError
  */
 export async function readVolume(dataset: string, offset: bigint, length: number): Promise<Buffer> {

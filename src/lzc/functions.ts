@@ -60,6 +60,7 @@ export const lzcFunctions = {
   lzc_wait_tag: '2.1',
 } as const
 
+/** A function of libzfs_core's, of any supported release. */
 export type LzcFunction = keyof typeof lzcFunctions
 
 /**

@@ -20,6 +20,7 @@ export class Holds {
     await release?.()
   }
 
+  /** As {@link release}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.release()
   }

@@ -6,6 +6,8 @@
  * pool is suspended after failed I/O (getVdevs, getVdevProps and getPoolProps still answer), any that changes something with
  * `READ_ONLY` where the pool was imported read-only, any at all with `IO` or `CHECKSUM` where its devices fail, and with AddonError where
  * ZFS can't be used on this machine.
+ *
+ * @module lzc
  */
 export { type BeginRecord, beginRecordBytes, parseBeginRecord, readBeginRecord } from './begin-record.js'
 export {

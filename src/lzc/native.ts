@@ -119,7 +119,7 @@ export interface Addon {
   read(transfer: Transfer): Promise<{ errno: number; data?: Buffer }>
   write(transfer: Transfer, buffers: Buffer[]): Promise<{ errno: number }>
   finish(transfer: Transfer): void
-  cancel(transfer: Transfer): void
+  cancel(transfer: Transfer): Promise<void>
   list(snapshots: boolean, parent: string, cookie: bigint, limit: number, properties: string | null): Promise<Outcome>
   stats(name: string, properties: string | null): Promise<Outcome>
   setProperties(name: string, value: null, properties: Buffer): Promise<Outcome>

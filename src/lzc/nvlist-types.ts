@@ -53,6 +53,7 @@ export type NvPlain =
   | NvList
   | NvList[]
 
+/** A list as it is read: values by name. */
 export interface NvList {
   [name: string]: NvPlain
 }
@@ -65,7 +66,7 @@ export class NvValue {
   ) {}
 }
 
-/** A list to be packed. Plain values get the type that {@link inferType} tells; wrap them with {@link nv} for another. */
+/** A list to be packed. Plain values get the type that fits JavaScript's; wrap them with {@link nv} for another. */
 export interface NvInput {
   [name: string]: NvPlain | NvValue | NvInput | NvInput[] | undefined
 }
@@ -74,31 +75,57 @@ export interface NvInput {
 export const nv = {
   /** A name without a value: DATA_TYPE_BOOLEAN. */
   flag: () => new NvValue('boolean', true),
+  /** DATA_TYPE_BYTE. */
   byte: (value: number) => new NvValue('byte', value),
+  /** DATA_TYPE_INT8. */
   int8: (value: number) => new NvValue('int8', value),
+  /** DATA_TYPE_UINT8. */
   uint8: (value: number) => new NvValue('uint8', value),
+  /** DATA_TYPE_INT16. */
   int16: (value: number) => new NvValue('int16', value),
+  /** DATA_TYPE_UINT16. */
   uint16: (value: number) => new NvValue('uint16', value),
+  /** DATA_TYPE_INT32. */
   int32: (value: number) => new NvValue('int32', value),
+  /** DATA_TYPE_UINT32. */
   uint32: (value: number) => new NvValue('uint32', value),
+  /** DATA_TYPE_INT64. */
   int64: (value: bigint) => new NvValue('int64', value),
+  /** DATA_TYPE_UINT64. */
   uint64: (value: bigint) => new NvValue('uint64', value),
+  /** DATA_TYPE_HRTIME. */
   hrtime: (value: bigint) => new NvValue('hrtime', value),
+  /** DATA_TYPE_DOUBLE. */
   double: (value: number) => new NvValue('double', value),
+  /** DATA_TYPE_BOOLEAN_VALUE. */
   boolean: (value: boolean) => new NvValue('booleanValue', value),
+  /** DATA_TYPE_STRING. */
   string: (value: string) => new NvValue('string', value),
+  /** DATA_TYPE_BYTE_ARRAY. */
   byteArray: (value: Uint8Array) => new NvValue('byteArray', value),
+  /** DATA_TYPE_INT8_ARRAY. */
   int8Array: (value: Int8Array) => new NvValue('int8Array', value),
+  /** DATA_TYPE_UINT8_ARRAY. */
   uint8Array: (value: Uint8Array) => new NvValue('uint8Array', value),
+  /** DATA_TYPE_INT16_ARRAY. */
   int16Array: (value: Int16Array) => new NvValue('int16Array', value),
+  /** DATA_TYPE_UINT16_ARRAY. */
   uint16Array: (value: Uint16Array) => new NvValue('uint16Array', value),
+  /** DATA_TYPE_INT32_ARRAY. */
   int32Array: (value: Int32Array) => new NvValue('int32Array', value),
+  /** DATA_TYPE_UINT32_ARRAY. */
   uint32Array: (value: Uint32Array) => new NvValue('uint32Array', value),
+  /** DATA_TYPE_INT64_ARRAY. */
   int64Array: (value: BigInt64Array) => new NvValue('int64Array', value),
+  /** DATA_TYPE_UINT64_ARRAY. */
   uint64Array: (value: BigUint64Array) => new NvValue('uint64Array', value),
+  /** DATA_TYPE_STRING_ARRAY. */
   stringArray: (value: string[]) => new NvValue('stringArray', value),
+  /** DATA_TYPE_BOOLEAN_ARRAY. */
   booleanArray: (value: boolean[]) => new NvValue('booleanArray', value),
+  /** DATA_TYPE_NVLIST. */
   list: (value: NvInput) => new NvValue('nvlist', value),
+  /** DATA_TYPE_NVLIST_ARRAY. */
   listArray: (value: NvInput[]) => new NvValue('nvlistArray', value),
 }
 

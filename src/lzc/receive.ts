@@ -10,6 +10,7 @@ import { decodeNvlist, encodeNvlist, type NvInput, nv } from './nvlist.js'
 import { encodeProperties, type PropertyInput } from './property-values.js'
 import { closedWithin, followSignal } from './transfer.js'
 
+/** What is to be made of a stream that is received. */
 export interface ReceiveOptions {
   /** Properties that the dataset is to have as received ones, as from a stream that carries them (`zfs send -p`). */
   properties?: Readonly<Record<string, PropertyInput>>
@@ -39,6 +40,7 @@ export interface ReceiveOptions {
   signal?: AbortSignal
 }
 
+/** What was received. */
 export interface ReceiveResult {
   /** Bytes of the stream, all of it. */
   bytes: bigint
@@ -134,23 +136,28 @@ export class ReceiveStream extends Writable {
     return this.#begin
   }
 
+  /** @internal */
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
     this.#take([chunk]).then(() => callback(), callback)
   }
 
+  /** @internal */
   override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
     this.#take(chunks.map(({ chunk }) => chunk)).then(() => callback(), callback)
   }
 
+  /** @internal */
   override _final(callback: (error?: Error | null) => void): void {
     this.#finish().then(() => callback(), callback)
   }
 
+  /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#unfollow()
     this.#prepared.key?.fill(0)
-    if (this.#begun !== undefined) this.#native.cancel(this.#begun.transfer)
-    closedWithin(this.#begun?.result).then(() => {
+    const begun = this.#begun
+    const closed = begun === undefined ? undefined : this.#native.cancel(begun.transfer)
+    closedWithin(Promise.all([closed, begun?.result])).then(() => {
       const reason = error ?? this.#truncated('was closed before its end')
       this.#conclude(() => {
         throw reason

@@ -15,6 +15,7 @@ const commands = { start: 0, stop: 0, pause: 1, 'from-last': 2 } as const
 const ENOENT = 2
 const ECANCELED = 125
 
+/** What a scrub reads. */
 export interface ScrubOptions {
   /** `scrub` (the default) reads everything; `errors` only what is known to be damaged (zpool-scrub(8), -e). */
   kind?: 'scrub' | 'errors'

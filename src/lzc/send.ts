@@ -21,6 +21,7 @@ export interface SendFlags {
 
 const flagBits = { embedded: 1, largeBlocks: 2, compressed: 4, raw: 8, saved: 16 } as const
 
+/** What a stream is to hold. */
 export interface SendOptions {
   /** The snapshot (`pool/fs@name`) or bookmark (`pool/fs#name`) that the receiver has; without it the stream is a full one. */
   from?: string
@@ -105,6 +106,7 @@ export class SendStream extends Readable {
     return this.#bytes
   }
 
+  /** @internal */
   override _read(): void {
     this.#next().then(
       (data) => this.push(data),
@@ -126,9 +128,10 @@ export class SendStream extends Readable {
     return null
   }
 
+  /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#unfollow()
-    this.#native.cancel(this.#transfer)
-    closedWithin(this.#result).then(() => callback(error), callback)
+    const closed = this.#native.cancel(this.#transfer)
+    closedWithin(Promise.all([closed, this.#result])).then(() => callback(error), callback)
   }
 }

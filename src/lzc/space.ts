@@ -4,6 +4,7 @@ import { checkBookmarkName, checkOnePool, checkSnapshot } from './names.js'
 import { openAddon } from './native.js'
 import { checkPosition, checkSource, type SendOptions, sendBits } from './send.js'
 
+/** Of which stream the size is to be told. */
 export interface SpaceOptions extends Pick<SendOptions, 'from' | 'flags' | 'redactBookmark'> {
   /** Where an interrupted stream is to go on, and how many bytes of it have arrived, from a resume token. */
   resume?: { object: bigint; offset: bigint; bytes?: bigint }

@@ -31,7 +31,7 @@ export function features(): Features {
  * The versions in use. The embedded engine's module is its libzpool.
  *
  * @returns `module`: the loaded kernel module's (/sys/module/zfs/version), such as `2.1.11-1+deb12u1` without its distribution's
- *   part; `userland`: see {@link Features.version}
+ *   part; `userland`: the `version` of {@link features}
  * @throws AddonError `ZFS_UNAVAILABLE` and others, see {@link features}
  */
 export async function version(): Promise<{ module: string; userland: string }> {

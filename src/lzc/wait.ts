@@ -28,6 +28,7 @@ const EINVAL = 22
 /** `discard`: of a checkpoint. `free`: of destroyed datasets' space. `raidz_expand` needs OpenZFS 2.3. */
 export type PoolActivity = keyof typeof activities
 
+/** How long to wait. */
 export interface WaitOptions {
   /**
    * Ends the waiting, not what is waited for. It rejects once the waiting thread is gone, which is at once; only where the pool is

@@ -7,13 +7,15 @@ import { readInventory } from './local.js'
 
 /**
  * Finds out before any byte flows what the kernel would say at the end of the stream.
- * @throws DivergedError `DIVERGED`; ZfsError `BASE_MISMATCH`; ReplicationError `PARTIAL_CHANGED`
+ * @param origin the snapshot here that the stream is to be received as a clone of
+ * @throws DivergedError `DIVERGED`; ZfsError `BASE_MISMATCH`, `NOT_FOUND` (the origin), `EXISTS`; ReplicationError `PARTIAL_CHANGED`
  */
-export async function checkDestination(dataset: string, begin: BeginRecord): Promise<void> {
+export async function checkDestination(dataset: string, begin: BeginRecord, origin?: string): Promise<void> {
   const inventory = await readInventory(dataset)
   const resuming = begin.features.includes('resuming')
   const token = inventory === undefined ? undefined : await readResumeToken(dataset)
   if (resuming || token !== undefined) checkResumes(dataset, begin, token)
+  if (origin !== undefined) return checkOrigin(dataset, inventory !== undefined, begin, origin)
   if (inventory === undefined) {
     if (begin.fromguid === 0n) return
     throw new ZfsError('BASE_MISMATCH', `${dataset} does not exist, so an increment can't be received`, { dataset })
@@ -23,12 +25,22 @@ export async function checkDestination(dataset: string, begin: BeginRecord): Pro
     throw new DivergedError(`${dataset} exists, and a full stream would replace it. Nothing was changed.`, { dataset })
   }
   const newest = newestFirst(inventory.snapshots)[0]
+  // The beginning of a clone is not known by its origin but by its token, which was compared.
+  if (newest === undefined && resuming) return
   if (newest?.guid !== begin.fromguid) {
     throw new ZfsError('BASE_MISMATCH', `${dataset} does not end in the snapshot that the stream starts from`, {
       dataset,
       next: 'Something has changed it since the push was planned. Push again.',
     })
   }
+}
+
+/** What is to be a clone must be new, and its origin the snapshot that the stream starts from. */
+async function checkOrigin(dataset: string, isThere: boolean, begin: BeginRecord, origin: string): Promise<void> {
+  if (isThere) throw new ZfsError('EXISTS', `${dataset} exists, and can't be received as a clone`, { dataset })
+  const { guid } = await getProperties(origin, ['guid'])
+  if (guid?.value === begin.fromguid) return
+  throw new ZfsError('BASE_MISMATCH', `${origin} is not the snapshot that the stream starts from`, { dataset: origin })
 }
 
 /** A stream that goes on must go on with what is there, and what is there must not be in another stream's way. */

@@ -29,13 +29,24 @@ export class Claims {
     }
   }
 
+  /** Whether somebody has the key. */
+  has(key: string): boolean {
+    return this.#held.has(key)
+  }
+
+  /** Waits up to so long for all that is held now under keys that begin so. */
+  async settledWithin(prefix: string, milliseconds: number): Promise<void> {
+    const held = [...this.#held].filter(([key]) => key.startsWith(prefix)).map(([, promise]) => promise)
+    if (held.length > 0) await settledWithin(Promise.all(held), milliseconds)
+  }
+
   /** Resolves when all that is held now has been given back. */
   async settled(): Promise<void> {
     await Promise.all(this.#held.values())
   }
 }
 
-async function settledWithin(promise: Promise<void> | undefined, milliseconds: number): Promise<void> {
+async function settledWithin(promise: Promise<unknown> | undefined, milliseconds: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const elapsed = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, milliseconds)

@@ -4,6 +4,7 @@ import { move } from './move.js'
 import { ProgressMeter } from './progress.js'
 import type { Replication } from './replication.js'
 import type { Received, StreamOrder } from './sides.js'
+import { StreamTeller } from './steps.js'
 import { stalledOn, Watchdog } from './watchdog.js'
 
 const defaultStallMilliseconds = 300_000
@@ -13,39 +14,39 @@ export async function deliver(
   replication: Replication,
   order: Omit<StreamOrder, 'transfer' | 'volume'>,
 ): Promise<bigint> {
-  const { source, volume, transfer, what, options, logger } = replication
+  const { source, volume, transfer, what, options } = replication
   const stream: StreamOrder = { ...order, transfer, volume }
   using watchdog = new Watchdog(what, options.signal, options.stallMilliseconds ?? defaultStallMilliseconds)
-  const started = performance.now()
+  const teller = StreamTeller.of(replication, order)
   const reached: Reached = { welcomed: false, confirmed: false }
   try {
-    const bytes = await send(replication, stream, watchdog, reached)
+    const bytes = await send(replication, stream, watchdog, reached, teller)
     reached.confirmed = true
     await source.confirm(volume, stream.target)
-    logger.info(
-      { snapshot: stream.target.name, bytes: String(bytes), milliseconds: performance.now() - started },
-      'confirmed',
-    )
+    teller.done(bytes)
     return bytes
   } catch (error) {
+    teller.failed(error)
+    if (reached.welcomed || stream.resume !== undefined) replication.unfinished = stream
     await afterFailure(replication, stream, reached, error)
     throw error
   }
 }
 
 async function send(
-  { source, destination, volume, transfer, options, limiter }: Replication,
+  { source, destination, replica, transfer, options, limiter }: Replication,
   order: StreamOrder,
   watchdog: Watchdog,
   reached: Reached,
+  teller: StreamTeller,
 ): Promise<bigint> {
   const { signal } = watchdog
-  const { target, resume } = order
+  const { target, resume, origin, receiveAs = target.name } = order
   const outgoing = await source.open(order, signal)
   try {
     const already = resume?.bytes ?? 0n
     const meter = new ProgressMeter(target.name, outgoing.total, already, performance.now())
-    const arrival = { transfer, volume, snapshot: target.name, from: source.identity }
+    const arrival = { transfer, volume: replica, snapshot: receiveAs, from: source.identity, origin }
     const least = options.checkSpace === false ? 0n : outgoing.total - already
     const incoming = await destination.open(arrival, outgoing.begin, least, signal)
     reached.welcomed = true
@@ -56,6 +57,7 @@ async function send(
       limiter,
       onBytes: (bytes) => {
         standing.sent = bytes
+        teller.moved(bytes)
         const report = meter.update(bytes, performance.now())
         if (report !== undefined) options.onProgress?.(report)
       },

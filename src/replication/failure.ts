@@ -38,7 +38,8 @@ export async function afterFailure(
   }
 }
 
-function isAborted({ options: { signal, onAbort = 'discard' } }: Replication): boolean {
+/** Whether the caller has aborted, and nothing is to stay. */
+export function isAborted({ options: { signal, onAbort = 'discard' } }: Replication): boolean {
   if (signal === undefined || !signal.aborted || onAbort === 'keep') return false
   return !(signal.reason instanceof Error && signal.reason.name === 'TimeoutError')
 }
@@ -50,16 +51,16 @@ function isFull(failure: unknown, { self, destination }: Replication): boolean {
 
 /** Has the destination discard its part of the snapshot. It may turn out to have all of it. */
 async function discardThere(
-  { source, destination, volume }: Replication,
+  { source, destination, volume, replica }: Replication,
   { target }: StreamOrder,
 ): Promise<'nothing' | 'delivered'> {
   const signal = AbortSignal.timeout(discardMilliseconds)
-  const there = await destination.inspect(volume, signal)
+  const there = await destination.inspect(replica, signal)
   if (there.snapshots.some(({ guid }) => guid === target.guid)) {
     await source.confirm(volume, target)
     return 'delivered'
   }
   const partial = readPartial(there)
-  if (partial?.decoded?.toguid === target.guid) await destination.discardPartial(volume, partial.token, signal)
+  if (partial?.decoded?.toguid === target.guid) await destination.discardPartial(replica, partial.token, signal)
   return 'nothing'
 }

@@ -6,6 +6,7 @@ import { ArgumentError } from '../errors.js'
  */
 export type Pattern = string | RegExp
 
+/** Which names are meant. */
 export interface NameFilter {
   /** A name must match one of these; without any, all do. */
   include?: readonly Pattern[]

@@ -11,9 +11,14 @@ const absurd = 2n ** 63n
 export function formatPlan(plan: TreePlan, sizes: ReadonlyMap<Step, bigint> = new Map()): string {
   const lines = [`${plan.source} -> ${plan.destination}`]
   for (const step of plan.steps) lines.push(stepLine(step, sizeOf(step, sizes)), `              ${step.why}`)
-  for (const finding of plan.findings) lines.push(...findingLines(finding))
+  lines.push(...formatFindings(plan.findings))
   lines.push(totals(plan, sizes))
   return `${lines.join('\n')}\n`
+}
+
+/** Prints findings as {@link formatPlan} does. */
+export function formatFindings(findings: readonly Finding[]): string[] {
+  return findings.flatMap(findingLines)
 }
 
 /**

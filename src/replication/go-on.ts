@@ -20,10 +20,10 @@ export interface Finished {
  */
 export async function goOn(replication: Replication, situation: Situation): Promise<Finished | undefined> {
   const { partial } = situation
-  const { destination, volume, options, logger } = replication
+  const { destination, replica, options, logger } = replication
   if (partial === undefined) return undefined
   if (options.partial === 'discard') {
-    await destination.discardPartial(volume, partial.token, options.signal)
+    await destination.discardPartial(replica, partial.token, options.signal)
     logger.info({ toname: partial.decoded?.toname }, 'discarded what an interrupted replication had left')
     return undefined
   }

@@ -1,15 +1,29 @@
 export { Claims } from './claims.js'
 export { FailedSteps } from './failed-steps.js'
 export { type NameFilter, nameFilter, type Pattern } from './filter.js'
-export { formatBytes, formatPlan, planTotals } from './format-plan.js'
+export { formatBytes, formatFindings, formatPlan, planTotals } from './format-plan.js'
 export { LocalDestination } from './local-destination.js'
 export { checkVolumeName } from './names.js'
 export { ensureParents } from './parents.js'
-export { type LocalHost, Peer } from './peer.js'
+export { type LocalHost, Peer, type ReconnectOptions } from './peer.js'
 export { planTree, type TreePlanOptions } from './plan-tree.js'
 export type { Progress } from './progress.js'
+export { type Pruned, type PruneOptions, prune } from './prune.js'
 export { pullVolume } from './pull.js'
 export { type PushSource, pushVolume } from './push.js'
+export type { SnapshotHooks, SnapshotMoment } from './quiesce.js'
+export type { OurHold, PartialTrace } from './read-traces.js'
+export { type Removal, type RemoveStaleOptions, removeStale } from './remove-stale.js'
+export {
+  type Ends,
+  planReplication,
+  type ReplicationPlan,
+  replicate,
+  type ThisHost,
+  type TreeProgress,
+  type TreeReplicationOptions,
+  type TreeReplicationResult,
+} from './replicate.js'
 export type { ReplicationOptions, ReplicationResult, ResumedStream } from './replication.js'
 export {
   decideRetention,
@@ -21,7 +35,31 @@ export {
   type RetentionSituation,
   type RetentionSnapshot,
 } from './retention.js'
+export type { Retry, RetryOptions } from './retry.js'
+export type { StepOutcome } from './run-steps.js'
 export { type ServeSettings, serve } from './serve.js'
+export { describeAge, type Stale } from './stale.js'
+export {
+  type Lag,
+  type PartialStatus,
+  type PeerReplica,
+  type PeerStatus,
+  type ReceivedStatus,
+  readStatus,
+  readStatuses,
+  type StatusOptions,
+  type StatusPoint,
+  type VolumeStatus,
+} from './status.js'
+export {
+  type Circumstances,
+  codeOf,
+  onReplicationEvent,
+  type ReplicationEvent,
+  type Step as ReplicationStep,
+  type StreamFacts,
+} from './steps.js'
+export { isTransient } from './transient.js'
 export {
   type DatasetType,
   type SnapshotOrigin,

@@ -1,7 +1,8 @@
-import { discardPartialReceive, getProperties, readResumeToken, unmount } from '../datasets/index.js'
+import { discardPartialReceive, getProperties, listDatasets, readResumeToken, unmount } from '../datasets/index.js'
 import { ReplicationError } from '../errors.js'
 import {
   type BeginRecord,
+  create,
   exists,
   isEmbedded,
   parseBeginRecord,
@@ -17,8 +18,9 @@ import { readInventory } from './local.js'
 import { checkSnapshotName, checkVolumeName, receivedTag, timeStamp } from './names.js'
 import { ensureParents } from './parents.js'
 import type { LocalHost } from './peer.js'
+import { readTree } from './read-tree.js'
 import { rollBack } from './roll-back.js'
-import type { Arrival, Destination, DestinationInventory, Incoming, Received } from './sides.js'
+import type { Arrival, Destination, DestinationInventory, DestinationTree, Incoming, Received } from './sides.js'
 import { checkReceivable } from './stream-support.js'
 
 /**
@@ -63,15 +65,21 @@ export class LocalDestination implements Destination {
   ): Promise<Incoming<{ sink: ReceiveStream }>> {
     const dataset = this.datasetOf(arrival.volume)
     checkSnapshotName(arrival.snapshot)
+    const origin = this.#originOf(arrival)
     const begin = parseBeginRecord(record)
     checkReceivable(begin, (await version()).module, dataset)
     const release = await this.#claim(dataset)
     try {
-      await checkDestination(dataset, begin)
+      await checkDestination(dataset, begin, origin)
       await ensureParents(dataset, this.settings.root)
       if (least > 0n) await checkSpace(dataset, least)
       const snapshot = `${dataset}@${arrival.snapshot}`
-      const sink = receive(snapshot, { ...replicaOptions(begin), resumable: true, signal })
+      const sink = receive(snapshot, {
+        ...replicaOptions(begin),
+        ...(origin === undefined ? {} : { origin }),
+        resumable: true,
+        signal,
+      })
       return { body: { sink }, outcome: this.#outcome(sink, dataset, arrival, begin).finally(release) }
     } catch (error) {
       release()
@@ -102,8 +110,7 @@ export class LocalDestination implements Destination {
     const release = await this.#claim(dataset)
     try {
       const preserved = `${dataset}-preserved-${timeStamp(new Date())}`
-      if (!isEmbedded()) await unmount(dataset)
-      await rename(dataset, preserved)
+      await moveTo(dataset, preserved)
       this.settings.logger.info({ dataset, preserved }, 'gave a diverged dataset another name')
       return preserved
     } finally {
@@ -120,6 +127,45 @@ export class LocalDestination implements Destination {
     } finally {
       release()
     }
+  }
+
+  async readTree(volume: string, recursive: boolean, signal?: AbortSignal): Promise<DestinationTree> {
+    await this.settled(volume)
+    return readTree(this.datasetOf(volume), recursive, undefined, signal)
+  }
+
+  /** Waits a while for receives into a volume or below it to end: while one is at work its token says nothing. */
+  async settled(volume: string): Promise<void> {
+    await this.settings.claims.settledWithin(claimOf(this.datasetOf(volume)), busyMilliseconds)
+  }
+
+  async rename(volume: string, to: string): Promise<void> {
+    const [dataset, renamed] = [this.datasetOf(volume), this.datasetOf(to)]
+    const release = await this.#claim(dataset)
+    try {
+      await moveTo(dataset, renamed)
+      this.settings.logger.info({ dataset, renamed }, 'gave a replica the name that its source has')
+    } finally {
+      release()
+    }
+  }
+
+  async createParent(volume: string): Promise<void> {
+    const dataset = this.datasetOf(volume)
+    const release = await this.#claim(dataset)
+    try {
+      await ensureParents(dataset, this.settings.root)
+      await create(dataset, { properties: { canmount: 'off' } })
+      this.settings.logger.info({ dataset }, 'made an empty filesystem for replicas to be below')
+    } finally {
+      release()
+    }
+  }
+
+  #originOf({ origin }: Arrival): string | undefined {
+    if (origin === undefined) return undefined
+    checkSnapshotName(origin.snapshot)
+    return `${this.datasetOf(origin.volume)}@${origin.snapshot}`
   }
 
   async #outcome(sink: ReceiveStream, dataset: string, arrival: Arrival, { toguid }: BeginRecord): Promise<Received> {
@@ -143,10 +189,23 @@ export class LocalDestination implements Destination {
   }
 
   async #claim(dataset: string): Promise<() => void> {
-    const release = await this.settings.claims.takeWithin(`receive ${dataset}`, busyMilliseconds)
+    const release = await this.settings.claims.takeWithin(claimOf(dataset), busyMilliseconds)
     if (release !== undefined) return release
     throw new ReplicationError('RECEIVER_BUSY', `${dataset} is receiving another stream`, { dataset })
   }
+}
+
+const claimOf = (dataset: string): string => `receive ${dataset}`
+
+/** Renames a dataset and all below it, of which nothing stays mounted. */
+async function moveTo(dataset: string, to: string): Promise<void> {
+  if (!isEmbedded()) {
+    const below: string[] = []
+    const listing = { recursive: true, types: ['filesystem'] } as const
+    for await (const { name } of listDatasets(dataset, listing)) below.unshift(name)
+    for (const name of below) await unmount(name)
+  }
+  await rename(dataset, to)
 }
 
 /** A replica must not change by itself: read-only, and mounted only when somebody asks for it. */

@@ -1,14 +1,16 @@
 import type { Logger } from 'pino'
 import { getProperties } from '../datasets/index.js'
 import { FlockerError, ZfsError } from '../errors.js'
-import { destroySnapshots, type SendStream, snapshot as takeSnapshot } from '../lzc/index.js'
+import { destroySnapshots, type SendStream, sendSpace, snapshot as takeSnapshot } from '../lzc/index.js'
 import { readInventory } from './local.js'
 import { pendingProperty, snapshotName } from './names.js'
 import { openStream } from './open-stream.js'
 import type { IncrementalBase } from './plan.js'
-import { sendsRaw } from './send-flags.js'
+import { readTree } from './read-tree.js'
+import { sendFlags, sendsRaw } from './send-flags.js'
 import { confirmDelivery, letGo, secure, settleEarlier } from './settle.js'
 import type { OnDestination, Outgoing, Source, SourceInventory, StreamOrder, Target } from './sides.js'
+import { fullName, type Tree } from './tree.js'
 
 /** This host as a sending side. */
 export class LocalSource implements Source {
@@ -32,33 +34,61 @@ export class LocalSource implements Source {
   }
 
   async takeSnapshot(volume: string): Promise<Target> {
+    const taken = await this.takeSnapshots(volume, [''])
+    return taken.get('') as Target
+  }
+
+  async readTree(volume: string, recursive: boolean, signal?: AbortSignal): Promise<Tree> {
+    const dataset = this.datasetOf(volume)
+    const tree = await readTree(dataset, recursive, this.destination, signal)
+    if (tree.datasets.length > 0) return tree
+    throw new ZfsError('NOT_FOUND', `${dataset} does not exist`, { dataset })
+  }
+
+  async takeSnapshots(volume: string, names: readonly string[]): Promise<Map<string, Target>> {
     const name = snapshotName(new Date())
-    const fullName = `${this.datasetOf(volume)}@${name}`
-    await takeSnapshot(fullName, { [pendingProperty]: this.destination })
-    const { guid, createtxg } = await getProperties(fullName)
-    if (typeof guid?.value !== 'bigint' || typeof createtxg?.value !== 'bigint') {
-      throw new FlockerError('INTERNAL', `${fullName} has no GUID or createtxg`, { dataset: fullName })
+    const root = this.datasetOf(volume)
+    const snapshots = names.map((below) => `${fullName(root, below)}@${name}`)
+    await takeSnapshot(snapshots, { [pendingProperty]: this.destination })
+    const targets = new Map<string, Target>()
+    for (const [i, snapshot] of snapshots.entries()) {
+      const { guid, createtxg } = await getProperties(snapshot, ['guid', 'createtxg'])
+      if (typeof guid?.value !== 'bigint' || typeof createtxg?.value !== 'bigint') {
+        throw new FlockerError('INTERNAL', `${snapshot} has no GUID or createtxg`, { dataset: snapshot })
+      }
+      targets.set(names[i] as string, { name, guid: guid.value, createtxg: createtxg.value, ours: true })
     }
-    return { name, guid: guid.value, createtxg: createtxg.value, ours: true }
+    return targets
+  }
+
+  async estimate({ volume, target, base }: Pick<StreamOrder, 'volume' | 'target' | 'base'>): Promise<bigint> {
+    const dataset = this.datasetOf(volume)
+    const from = base === undefined ? {} : { from: base.name }
+    return sendSpace(`${dataset}@${target.name}`, { ...from, flags: await sendFlags(dataset) })
   }
 
   async open(order: StreamOrder, signal: AbortSignal): Promise<Outgoing<{ stream: SendStream }>> {
     const dataset = this.datasetOf(order.volume)
     const { target, base } = order
     const snapshot = `${dataset}@${target.name}`
-    this.logger.info({ transferId: order.transfer, snapshot, guid: String(target.guid), base: base?.name }, 'sending')
-    await secure(dataset, this.destination, target, base?.kind === 'snapshot' ? shortOf(base) : undefined)
+    // What a clone comes from can't be destroyed before the clone is.
+    const own = base?.kind === 'snapshot' && base.name.startsWith(`${dataset}@`) ? shortOf(base) : undefined
+    this.logger.debug({ snapshot, base: base?.name }, 'holding what the stream needs')
+    await secure(dataset, this.destination, target, own)
     return openStream(dataset, order, signal)
   }
 
   async confirm(volume: string, target: Target): Promise<void> {
-    await confirmDelivery(this.datasetOf(volume), this.destination, target, target.ours)
+    const dataset = this.datasetOf(volume)
+    await confirmDelivery(dataset, this.destination, target, target.ours)
+    this.logger.info({ snapshot: `${dataset}@${target.name}`, guid: String(target.guid) }, 'moved the cursor')
   }
 
   async withdraw(volume: string, target: Target): Promise<void> {
     const dataset = this.datasetOf(volume)
     await letGo(dataset, this.destination, target)
     if (target.ours) await destroySnapshots([`${dataset}@${target.name}`])
+    this.logger.info({ snapshot: `${dataset}@${target.name}`, destroyed: target.ours }, 'let go of what is not sent')
   }
 }
 

@@ -19,6 +19,7 @@ const ticket = z.string().max(128)
 /** A stream's BEGIN record as it stands in the stream: 312 bytes (sys/zfs_ioctl.h, dmu_replay_record_t). */
 const begin = z.base64().length(416)
 const nothing = z.object({})
+const volumeSnapshot = z.object({ volume, snapshot: pointName })
 
 // Where the other host is the receiving side.
 
@@ -56,6 +57,8 @@ export const receiveVolume = defineMethod('volume.receive', {
     begin,
     /** Bytes still to come, by estimate, for which there must be room; 0 for no such check. */
     least: uint64,
+    /** The asked host's snapshot that it is received as a clone of. */
+    origin: volumeSnapshot.optional(),
   }),
   event: z.object({ ticket }),
   result: z.object({ guid: uint64, bytes: uint64 }),
@@ -71,6 +74,100 @@ export const preserveVolume = defineMethod('volume.preserve', {
 export const rollbackVolume = defineMethod('volume.rollback', {
   params: z.object({ volume, to: uint64, losing: z.array(uint64).max(maxListedPoints) }),
   result: nothing,
+})
+
+/** Gives a replica and all below it another name. */
+export const renameVolume = defineMethod('volume.rename', { params: z.object({ volume, to: volume }), result: nothing })
+
+/** Makes an empty filesystem that is never mounted, for replicas to be below. */
+export const createParent = defineMethod('volume.createParent', { params: z.object({ volume }), result: nothing })
+
+// Whole trees, on either side.
+
+/** Bounds of one page; each keeps a message well below its own. */
+export const maxListedDatasets = 500
+export const maxListedTokenBytes = 256 * 1024
+export const maxAskedVolumes = 500
+export const maxPagePoints = 2000
+/** The newest bookmarks of each dataset that are told. */
+export const maxPageBookmarks = 1000
+/** Snapshots taken at one moment. */
+export const maxTakenSnapshots = 5000
+
+/** Which side the asked host is on: what it tells as a source needs the right `send`, as a destination `inspect`. */
+const side = z.enum(['source', 'destination'])
+/** A name below the volume; empty for itself. */
+const below = z.string().max(255)
+/** Also one that we would not give: it is told, and can't be replicated. */
+const foundName = z.string().max(255)
+const foundPoint = point.extend({ name: foundName })
+const ivsetGuid = uint64.optional()
+
+/** Lists a volume and what is below it and the asking host has the right to, by name; nothing where it does not exist. */
+export const listTree = defineMethod('volume.list', {
+  params: z.object({
+    side,
+    volume,
+    recursive: z.boolean(),
+    /** Go on after this name. */
+    after: below.optional(),
+  }),
+  result: z.object({
+    /** The volume's full name there. */
+    root: datasetName,
+    datasets: z
+      .array(
+        z.object({
+          name: below,
+          type: z.enum(['filesystem', 'volume']),
+          guid: uint64,
+          encrypted: z.boolean(),
+          /** What it is a clone of, by its full name there. */
+          origin: foundPoint.extend({ ivsetGuid }).optional(),
+          referenced: uint64.optional(),
+          written: uint64.optional(),
+          token: resumeToken.optional(),
+        }),
+      )
+      .max(maxListedDatasets),
+    more: z.boolean(),
+  }),
+})
+
+/**
+ * The histories of these, as many as have room in a page. The last may be incomplete: its snapshots go on in the page that is asked
+ * for with it as the first, and `after`.
+ */
+export const readPoints = defineMethod('volume.points', {
+  params: z.object({
+    side,
+    volumes: z.array(volume).min(1).max(maxAskedVolumes),
+    /** Of the first one, the snapshots with a greater createtxg than this. */
+    after: uint64,
+  }),
+  result: z.object({
+    histories: z
+      .array(
+        z.object({
+          /** Oldest first. */
+          snapshots: z
+            .array(
+              foundPoint.extend({
+                creation: uint64,
+                userrefs: uint64,
+                ivsetGuid,
+                /** Made for the asking host, and not confirmed by it. */
+                pending: z.boolean().optional(),
+              }),
+            )
+            .max(maxPagePoints),
+          bookmarks: z.array(foundPoint).max(maxPageBookmarks),
+          more: z.boolean(),
+        }),
+      )
+      .min(1)
+      .max(maxAskedVolumes),
+  }),
 })
 
 // Where the other host is the sending side. Points are named by GUID: nothing is sent for a name.
@@ -104,6 +201,23 @@ export const offerVolume = defineMethod('volume.offer', {
 
 /** Takes a snapshot for the asking host. */
 export const snapshotVolume = defineMethod('volume.snapshot', { params: z.object({ volume }), result: point })
+
+/** Takes snapshots of a volume and of those below it for the asking host, at one moment. */
+export const snapshotTree = defineMethod('volume.snapshotTree', {
+  params: z.object({ volume, names: z.array(below).min(1).max(maxTakenSnapshots) }),
+  result: z.object({
+    name: pointName,
+    createtxg: uint64,
+    /** In the order of the names. */
+    guids: z.array(uint64).max(maxTakenSnapshots),
+  }),
+})
+
+/** Estimates a stream's size in bytes. */
+export const estimateStream = defineMethod('volume.estimate', {
+  params: z.object({ volume, guid: uint64, base: uint64.optional() }),
+  result: z.object({ bytes: uint64 }),
+})
 
 /**
  * Sends one stream. The event gives its BEGIN record, its estimated size and the ticket for the data connection, from which the

@@ -36,6 +36,11 @@ export function isCursorOf(peer: string, name: string): boolean {
   return name.startsWith(`${prefix}:${peer}:`) && /^[0-9a-f]{16}$/.test(name.slice(prefix.length + peer.length + 2))
 }
 
+/** The peer that a bookmark is a cursor of; `undefined` where it is none. */
+export function peerOfCursor(name: string): string | undefined {
+  return /^flocker:([a-z0-9._-]+):[0-9a-f]{16}$/.exec(name)?.[1]
+}
+
 /** The tag of the temporary holds that keep a stream's snapshots while it runs. */
 export function holdTag(transfer: string): string {
   return `${prefix}:${transfer}`
@@ -52,6 +57,18 @@ export function receivedTag(peer: string): string {
 }
 
 export const isReceivedTag = (tag: string): boolean => tag.startsWith(receivedTag(''))
+
+/** A hold of ours, by its tag. `transfer`: a process is at work with the snapshot. */
+export type OurTag = { kind: 'to' | 'from'; peer: string } | { kind: 'transfer'; peer: undefined }
+
+/** Reads a tag; `undefined` where the hold is not ours. */
+export function readTag(tag: string): OurTag | undefined {
+  const match = /^flocker:(to|from):([a-z0-9._-]+)$/.exec(tag)
+  if (match !== null) return { kind: match[1] as 'to' | 'from', peer: match[2] as string }
+  return /^flocker:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(tag)
+    ? { kind: 'transfer', peer: undefined }
+    : undefined
+}
 
 /** One component of a dataset's name (zfsprops(7)): no delimiter, and no `%`, which ZFS keeps for itself. */
 const component = /^[A-Za-z0-9][A-Za-z0-9_.:-]*$/

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { NamedPoint } from '../errors.js'
+import { AbortError, abortReason, type NamedPoint, throwIfAborted } from '../errors.js'
 import type { Connection } from '../transport/index.js'
 import type { Claims } from './claims.js'
 import { RemoteDestination } from './remote-destination.js'
@@ -13,24 +13,62 @@ export interface LocalHost {
   logger: Logger
 }
 
+/** How to connect again. */
+export interface ReconnectOptions {
+  signal?: AbortSignal
+}
+
 /** Another host of the cluster, connected and authenticated. Made by `host.connect()`. */
 export class Peer implements AsyncDisposable {
-  /** @internal */
+  /** The name in its certificate. */
+  readonly identity: string
+  #connection: Connection
+  #dialling: Promise<void> | undefined
+  readonly #stop = new AbortController()
+
+  /**
+   * @internal
+   * @param dial connects anew, to the same identity only
+   */
   constructor(
-    /** @internal */
-    readonly connection: Connection,
+    connection: Connection,
     /** @internal This host, as it sees itself. */
     readonly host: LocalHost,
-  ) {}
-
-  /** The name in its certificate. */
-  get identity(): string {
-    return this.connection.identity
+    private readonly dial: (signal: AbortSignal) => Promise<Connection>,
+  ) {
+    this.#connection = connection
+    this.identity = connection.identity
   }
 
-  /** Resolves when the connection has ended: with the error that ended it, or with nothing after {@link close}. */
+  /** @internal The present one. */
+  get connection(): Connection {
+    return this.#connection
+  }
+
+  /**
+   * Resolves when the present connection has ended: with the error that ended it, or with nothing where either end closed it in
+   * order.
+   */
   get closed(): Promise<Error | undefined> {
-    return this.connection.closed
+    return this.#connection.closed
+  }
+
+  /**
+   * Connects to the same address again, if the connection has ended; all that use this peer go on over the new one. Who answers
+   * there must have the same identity as before.
+   *
+   * @throws TransportError `PEER_UNREACHABLE`, `TLS_FAILED` (also for another identity), `VERSION`; AbortError `ABORTED`, also after
+   *   {@link close}; TimeoutError `TIMEOUT`
+   */
+  async reconnect({ signal }: ReconnectOptions = {}): Promise<void> {
+    const what = `Connecting to ${this.identity} again`
+    throwIfAborted(signal, what)
+    this.#checkOpen()
+    if (this.#connection.isOpen) return
+    this.#dialling ??= this.#redial().finally(() => {
+      this.#dialling = undefined
+    })
+    await orAborted(this.#dialling, signal, what)
   }
 
   /**
@@ -54,11 +92,40 @@ export class Peer implements AsyncDisposable {
     await new RemoteDestination(this).rollback(volume, to.guid, guids)
   }
 
+  /** Ends the connection, and with it what is under way on it. */
   async close(): Promise<void> {
-    await this.connection.close()
+    this.#stop.abort()
+    await Promise.allSettled([this.#dialling])
+    await this.#connection.close()
   }
 
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  async #redial(): Promise<void> {
+    const connection = await this.dial(this.#stop.signal)
+    if (this.#stop.signal.aborted) await connection.close()
+    this.#checkOpen()
+    this.#connection = connection
+  }
+
+  #checkOpen(): void {
+    if (this.#stop.signal.aborted) throw new AbortError(`The connection with ${this.identity} was closed by this host`)
+  }
+}
+
+/** Waits for what others wait for too: the signal ends the waiting only. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
+  if (signal === undefined) return promise
+  const done = new AbortController()
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(abortReason(signal, what)), { once: true, signal: done.signal })
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    done.abort()
   }
 }

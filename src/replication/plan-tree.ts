@@ -13,6 +13,7 @@ import { type Selection, SendChain, snapshotsToSend } from './send-steps.js'
 import { byName, fullName, inventoryOf, parentName, type Tree, type TreeDataset, type TreeSnapshot } from './tree.js'
 import type { Finding, Step, TreePlan } from './tree-plan.js'
 
+/** What may be done for a tree. */
 export interface TreePlanOptions {
   /**
    * What to send of a dataset that the destination does not have. `most-recent`, the default: its newest snapshot; older ones

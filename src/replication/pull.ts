@@ -1,3 +1,4 @@
+import { replicateWithRetries } from './attempts.js'
 import { LocalDestination } from './local-destination.js'
 import { checkVolumeName } from './names.js'
 import type { Peer } from './peer.js'
@@ -18,10 +19,13 @@ export async function pullVolume(
 ): Promise<ReplicationResult> {
   checkVolumeName(volume)
   const dataset = `${peer.host.root}/${volume}`
-  return exclusively(peer, `pull of ${dataset} from ${peer.identity}`, dataset, options, (common) => ({
-    ...common,
-    source: new RemoteSource(peer),
-    destination: new LocalDestination(peer.host),
-    volume,
-  }))
+  return exclusively(peer, `pull of ${dataset} from ${peer.identity}`, dataset, options, (common) =>
+    replicateWithRetries(common, options, (attempt) => ({
+      ...attempt,
+      source: new RemoteSource(peer),
+      destination: new LocalDestination({ ...peer.host, logger: attempt.logger }),
+      volume,
+      replica: volume,
+    })),
+  )
 }

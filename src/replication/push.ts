@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { ReplicationError, throwIfAborted } from '../errors.js'
 import { RateLimiter } from '../transport/index.js'
+import { replicateWithRetries } from './attempts.js'
 import { LocalSource } from './local-source.js'
-import { checkSnapshotName } from './names.js'
 import type { Peer } from './peer.js'
 import { RemoteDestination } from './remote-destination.js'
-import { type Replication, type ReplicationOptions, type ReplicationResult, replicateVolume } from './replication.js'
+import type { Replication, ReplicationOptions, ReplicationResult } from './replication.js'
 
 /** What is pushed: a dataset of this host and the name under which every host of the cluster knows it. */
 export interface PushSource {
@@ -27,7 +26,7 @@ export interface PushSource {
  * @throws NotAuthorizedError `NOT_AUTHORIZED`: the peer does not let this host push that volume
  * @throws NotSupportedError `NOT_SUPPORTED`: the peer's OpenZFS can't receive this stream
  * @throws ReplicationError `RECEIVER_BUSY`, `SENDER_BUSY`, `SUPERSEDED`, `GUID_MISMATCH`; `PARTIAL_STALE`: what an interrupted push
- *   has left there can't be gone on with
+ *   has left there can't be gone on with; `HOOK_FAILED`
  * @throws AbortError `ABORTED`, TimeoutError `TIMEOUT`
  */
 export async function pushVolume(
@@ -35,41 +34,50 @@ export async function pushVolume(
   peer: Peer,
   options: ReplicationOptions = {},
 ): Promise<ReplicationResult> {
-  return exclusively(peer, `push of ${volume.dataset} to ${peer.identity}`, volume.dataset, options, (common) => ({
-    ...common,
-    source: new LocalSource(peer.host.identity, peer.identity, () => volume.dataset, common.logger),
-    destination: new RemoteDestination(peer),
-    volume: volume.name,
-  }))
+  return exclusively(peer, `push of ${volume.dataset} to ${peer.identity}`, volume.dataset, options, (common) =>
+    replicateWithRetries(common, options, (attempt) => ({
+      ...attempt,
+      source: new LocalSource(peer.host.identity, peer.identity, () => volume.dataset, attempt.logger),
+      destination: new RemoteDestination(peer),
+      volume: volume.name,
+      replica: volume.name,
+    })),
+  )
 }
 
-type Common = Pick<Replication, 'what' | 'transfer' | 'self' | 'options' | 'limiter' | 'logger'>
+/** What all that one call begins has in common. */
+export interface Common extends Pick<Replication, 'what' | 'self' | 'limiter'> {
+  peer: Peer
+  /** The dataset on this host. */
+  dataset: string
+}
+
+/**
+ * Claims a dataset for a replication with a peer. Call the result to give it back.
+ * @throws ReplicationError `SENDER_BUSY`
+ */
+export function takeTurn(peer: Peer, what: string, dataset: string): () => void {
+  const release = peer.host.claims.take(what)
+  if (release !== undefined) return release
+  throw new ReplicationError('SENDER_BUSY', `Another ${what} is under way in this process`, {
+    dataset,
+    next: 'Wait for it to end; those with different peers may run side by side.',
+  })
+}
 
 /** Runs one replication of a dataset with a peer; a second one at the same time is refused. */
-export async function exclusively(
+export async function exclusively<Result>(
   peer: Peer,
   what: string,
   dataset: string,
-  options: ReplicationOptions,
-  make: (common: Common) => Replication,
-): Promise<ReplicationResult> {
-  if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
+  options: Pick<ReplicationOptions, 'limit' | 'signal'>,
+  run: (common: Common) => Promise<Result>,
+): Promise<Result> {
   const limiter = typeof options.limit === 'number' ? new RateLimiter(options.limit) : options.limit
   throwIfAborted(options.signal, what)
-  const release = peer.host.claims.take(what)
-  if (release === undefined) {
-    throw new ReplicationError('SENDER_BUSY', `Another ${what} is under way in this process`, {
-      dataset,
-      next: 'Wait for it to end; those with different peers may run side by side.',
-    })
-  }
-  const transfer = randomUUID()
-  const logger = peer.host.logger.child({ transferId: transfer, dataset, peer: peer.identity })
+  const release = takeTurn(peer, what, dataset)
   try {
-    return await replicateVolume(make({ what, transfer, self: peer.host.identity, options, limiter, logger }))
-  } catch (error) {
-    logger.warn({ err: error }, `${what} failed`)
-    throw error
+    return await run({ what, dataset, peer, self: peer.host.identity, limiter })
   } finally {
     release()
   }

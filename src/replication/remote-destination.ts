@@ -1,8 +1,17 @@
 import { TransportError } from '../errors.js'
 import type { DataChannel } from '../transport/index.js'
-import { discardPartial, inspectVolume, preserveVolume, receiveVolume, rollbackVolume } from './messages.js'
+import {
+  createParent,
+  discardPartial,
+  inspectVolume,
+  preserveVolume,
+  receiveVolume,
+  renameVolume,
+  rollbackVolume,
+} from './messages.js'
 import type { Peer } from './peer.js'
-import type { Arrival, Destination, DestinationInventory, Incoming } from './sides.js'
+import { readRemoteTree } from './remote-tree.js'
+import type { Arrival, Destination, DestinationInventory, DestinationTree, Incoming } from './sides.js'
 
 /** A peer as the receiving side. */
 export class RemoteDestination implements Destination {
@@ -18,13 +27,13 @@ export class RemoteDestination implements Destination {
 
   /** It answers twice: with a ticket when the stream is welcome, and with how the receive ended. */
   async open(
-    { transfer, volume, snapshot }: Arrival,
+    { transfer, volume, snapshot, origin }: Arrival,
     begin: Buffer,
     least: bigint,
     signal: AbortSignal,
   ): Promise<Incoming> {
     const { connection } = this.peer
-    const params = { transfer, volume, snapshot, begin: begin.toString('base64'), least }
+    const params = { transfer, volume, snapshot, begin: begin.toString('base64'), least, ...(origin && { origin }) }
     let admit: (ticket: string) => void
     const welcome = new Promise<string>((resolve) => {
       admit = resolve
@@ -47,6 +56,18 @@ export class RemoteDestination implements Destination {
 
   async rollback(volume: string, to: bigint, losing: readonly bigint[], signal?: AbortSignal): Promise<void> {
     await this.peer.connection.request(rollbackVolume, { volume, to, losing: [...losing] }, optional(signal))
+  }
+
+  async readTree(volume: string, recursive: boolean, signal?: AbortSignal): Promise<DestinationTree> {
+    return readRemoteTree(this.peer, 'destination', volume, recursive, signal)
+  }
+
+  async rename(volume: string, to: string, signal?: AbortSignal): Promise<void> {
+    await this.peer.connection.request(renameVolume, { volume, to }, optional(signal))
+  }
+
+  async createParent(volume: string, signal?: AbortSignal): Promise<void> {
+    await this.peer.connection.request(createParent, { volume }, optional(signal))
   }
 }
 

@@ -1,9 +1,20 @@
-import { TransportError } from '../errors.js'
+import { TransportError, ZfsError } from '../errors.js'
 import type { DataChannel } from '../transport/index.js'
-import { confirmVolume, maxListedPoints, offerVolume, sendVolume, snapshotVolume, withdrawVolume } from './messages.js'
+import {
+  confirmVolume,
+  estimateStream,
+  maxListedPoints,
+  offerVolume,
+  sendVolume,
+  snapshotTree,
+  snapshotVolume,
+  withdrawVolume,
+} from './messages.js'
 import type { Peer } from './peer.js'
 import { optional } from './remote-destination.js'
+import { readRemoteTree } from './remote-tree.js'
 import type { OnDestination, Outgoing, Source, SourceInventory, StreamOrder, Target } from './sides.js'
+import type { Tree } from './tree.js'
 
 type Welcome = { ticket: string; begin: string; total: bigint }
 
@@ -34,6 +45,30 @@ export class RemoteSource implements Source {
   async takeSnapshot(volume: string, signal?: AbortSignal): Promise<Target> {
     const point = await this.peer.connection.request(snapshotVolume, { volume }, optional(signal))
     return { ...point, ours: true }
+  }
+
+  async readTree(volume: string, recursive: boolean, signal?: AbortSignal): Promise<Tree> {
+    const tree = await readRemoteTree(this.peer, 'source', volume, recursive, signal)
+    if (tree.datasets.length > 0) return tree
+    const { identity: peer } = this.peer
+    throw new ZfsError('NOT_FOUND', `${tree.root} does not exist on ${peer}`, { dataset: tree.root, peer })
+  }
+
+  async takeSnapshots(volume: string, names: readonly string[], signal?: AbortSignal): Promise<Map<string, Target>> {
+    const params = { volume, names: [...names] }
+    const { name, createtxg, guids } = await this.peer.connection.request(snapshotTree, params, optional(signal))
+    if (guids.length !== names.length) {
+      throw new TransportError('PROTOCOL', `${this.peer.identity} took other snapshots than those asked for`)
+    }
+    return new Map(guids.map((guid, i) => [names[i] as string, { name, guid, createtxg, ours: true }]))
+  }
+
+  async estimate(
+    { volume, target, base }: Pick<StreamOrder, 'volume' | 'target' | 'base'>,
+    signal?: AbortSignal,
+  ): Promise<bigint> {
+    const params = { volume, guid: target.guid, ...(base === undefined ? {} : { base: base.guid }) }
+    return (await this.peer.connection.request(estimateStream, params, optional(signal))).bytes
   }
 
   async open(order: StreamOrder, signal: AbortSignal): Promise<Outgoing> {

@@ -6,11 +6,14 @@ import { divergedError } from './divergence.js'
 import { goOn } from './go-on.js'
 import { type IncrementalBase, planPush } from './plan.js'
 import type { Progress } from './progress.js'
-import type { Destination, Source, SourceInventory, Target } from './sides.js'
+import { type SnapshotHooks, takeQuietly } from './quiesce.js'
+import type { Retry, RetryOptions } from './retry.js'
+import type { Destination, Source, SourceInventory, StreamOrder, Target } from './sides.js'
 import { readSituation, type Situation } from './situation.js'
+import { type Step, tell } from './steps.js'
 
 /** What {@link pushVolume} and {@link pullVolume} can be told. */
-export interface ReplicationOptions {
+export interface ReplicationOptions extends SnapshotHooks {
   /** Replicate this snapshot (the part of its name after the `@`) instead of taking one now. */
   snapshot?: string
   /** Ends it; it rejects with code `ABORTED`, or `TIMEOUT` for `AbortSignal.timeout()`. */
@@ -45,8 +48,15 @@ export interface ReplicationOptions {
    * `rollbackReplica`.
    */
   onDivergence?: 'stop' | 'preserve'
+  /** Try again, over a new connection if need be, after what goes away by itself (`isTransient`). Default: not at all. */
+  retry?: RetryOptions
+  /** Called before each wait for trying again. What it throws ends the replication. */
+  onRetry?: (retry: Retry) => void
+  /** Called with each step once it is done, or has begun or failed. What it throws is logged, and has no other effect. */
+  onStep?: (step: Step) => void
 }
 
+/** What a push or a pull has done. */
 export interface ReplicationResult {
   /** `current`: the destination had the snapshot already and nothing was sent. */
   kind: 'full' | 'incremental' | 'current'
@@ -58,7 +68,10 @@ export interface ReplicationResult {
   base: string | undefined
   /** Stream bytes sent now. */
   bytes: bigint
+  /** Of the attempt that succeeded, as `bytes` are. */
   milliseconds: number
+  /** How many attempts failed before, and were tried again. */
+  retries: number
   /** The interrupted stream that was gone on with first, or was all that was to do. */
   resumed: ResumedStream | undefined
   /** Where the destination's diverged dataset is now: its full name there. */
@@ -88,16 +101,20 @@ export interface Replication {
   destination: Destination
   /** The volume's name below the root of either host. */
   volume: string
+  /** The replica's name below the destination's root. */
+  replica: string
   options: ReplicationOptions
   /** Of all its streams together. */
   limiter: RateLimiter | undefined
   logger: Logger
+  /** The stream that failed last, if the destination may have a part of it. */
+  unfinished?: StreamOrder
 }
 
 /** Goes on with what is half there, plans, snapshots, delivers. */
-export async function replicateVolume(replication: Replication): Promise<ReplicationResult> {
+export async function replicateVolume(replication: Replication): Promise<Omit<ReplicationResult, 'retries'>> {
   const started = performance.now()
-  const { options, source, destination, volume, what, logger } = replication
+  const { options, destination, replica, what } = replication
   const before = await readSituation(replication)
   const chosen = options.snapshot === undefined ? undefined : chooseTarget(before.source, options.snapshot)
   const finished = await goOn(replication, before)
@@ -119,15 +136,32 @@ export async function replicateVolume(replication: Replication): Promise<Replica
   }
 
   const plan = decide(replication, situation, chosen)
+  tell(replication, { step: 'planned', plan: plan.kind, base: 'base' in plan ? plan.base?.name : undefined })
   throwIfAborted(options.signal, what)
   if (plan.kind === 'full' && plan.preserve) {
-    preserved = await destination.preserve(volume, options.signal)
-    logger.info({ preserved }, 'the diverged dataset has another name now')
+    preserved = await destination.preserve(replica, options.signal)
+    tell(replication, { step: 'preserved', preserved })
   }
-  const target = chosen ?? (await source.takeSnapshot(volume, options.signal))
+  const target = chosen ?? (await takeSnapshot(replication))
   if (plan.kind === 'current') return done('current', target)
   const bytes = await deliver(replication, { target, base: plan.base, resume: undefined })
   return done(plan.kind, target, plan.base, bytes)
+}
+
+async function takeSnapshot(replication: Replication): Promise<Target> {
+  const { source, destination, self, volume, what, options } = replication
+  const target = await takeQuietly<Target>({
+    what,
+    volume,
+    peer: source.identity === self ? destination.identity : source.identity,
+    hooks: options,
+    signal: options.signal,
+    take: () => source.takeSnapshot(volume, options.signal),
+    nameOf: ({ name }) => name,
+    withdraw: (taken) => source.withdraw(volume, taken),
+  })
+  tell(replication, { step: 'snapshotTaken', snapshot: target.name, guid: target.guid })
+  return target
 }
 
 type Decision =

@@ -56,6 +56,7 @@ export interface RetentionPeer {
   partial?: readonly bigint[]
 }
 
+/** Why a snapshot is kept. */
 export type RetentionReason =
   | 'untouchable'
   | 'no-rules'
@@ -71,6 +72,7 @@ export type RetentionReason =
   | Period
   | 'expired'
 
+/** A snapshot that is kept, and why. */
 export interface Retained<S extends RetentionSnapshot> {
   snapshot: S
   reason: RetentionReason

@@ -4,10 +4,22 @@ import { type Handler, handle, type RequestContext } from '../transport/index.js
 import { newestFirst } from './inventory.js'
 import { readInventory } from './local.js'
 import { LocalSource } from './local-source.js'
-import { confirmVolume, maxListedPoints, offerVolume, sendVolume, snapshotVolume, withdrawVolume } from './messages.js'
-import { baseWithGuid } from './plan.js'
+import {
+  confirmVolume,
+  estimateStream,
+  maxListedPoints,
+  offerVolume,
+  sendVolume,
+  snapshotTree,
+  snapshotVolume,
+  withdrawVolume,
+} from './messages.js'
+import { baseWithGuid, type IncrementalBase } from './plan.js'
+import { listTree } from './read-tree.js'
 import type { Gate, ServeSettings } from './serve.js'
 import type { SourceInventory, StreamOrder, Target } from './sides.js'
+import { factsOf, StreamTeller } from './steps.js'
+import { fullName } from './tree.js'
 
 type OfferParams = z.output<typeof offerVolume.params>
 type SendParams = z.output<typeof sendVolume.params>
@@ -17,11 +29,22 @@ type SendContext = RequestContext<z.output<typeof sendVolume.event>>
 export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
   const sourceFor = (volume: string, peer: string): LocalSource => {
     const dataset = allowed(volume, peer, 'send')
-    return new LocalSource(settings.identity, peer, () => dataset, settings.logger)
+    return new LocalSource(settings.identity, peer, () => dataset, settings.logger.child({ dataset, peer }))
   }
   return [
     handle(offerVolume, async (params, { peer }) => offer(sourceFor(params.volume, peer), params)),
     handle(snapshotVolume, async ({ volume }, { peer }) => sourceFor(volume, peer).takeSnapshot(volume)),
+    handle(snapshotTree, async ({ volume, names }, { peer }) => {
+      for (const name of names) allowed(fullName(volume, name), peer, 'send')
+      const taken = [...(await sourceFor(volume, peer).takeSnapshots(volume, names)).values()]
+      const [{ name, createtxg }] = taken as [Target]
+      return { name, createtxg, guids: taken.map(({ guid }) => guid) }
+    }),
+    handle(estimateStream, async (params, { peer }) => {
+      const dataset = allowed(params.volume, peer, 'send')
+      const order = await orderOf(dataset, { ...params, transfer: '', resume: undefined }, peer)
+      return { bytes: await sourceFor(params.volume, peer).estimate(order) }
+    }),
     handle(confirmVolume, async ({ volume, guid }, { peer }) => {
       const source = sourceFor(volume, peer)
       await source.confirm(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
@@ -34,8 +57,19 @@ export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
     }),
     handle(sendVolume, async (params, context) => {
       const source = sourceFor(params.volume, context.peer)
-      const order = await orderOf(allowed(params.volume, context.peer, 'send'), params, context.peer)
-      return sendTo(source, order, context)
+      const dataset = allowed(params.volume, context.peer, 'send')
+      const order = await orderOf(dataset, params, context.peer)
+      const logger = settings.logger.child({ transferId: params.transfer, dataset, peer: context.peer })
+      const about = { transferId: params.transfer, volume: params.volume, peer: context.peer, side: 'send' } as const
+      const teller = StreamTeller.serving(factsOf(order), about, logger)
+      try {
+        const { bytes } = await sendTo(source, order, context, teller)
+        teller.done(bytes)
+        return { bytes }
+      } catch (error) {
+        teller.failed(error)
+        throw error
+      }
     }),
   ]
 }
@@ -75,21 +109,32 @@ async function orderOf(dataset: string, params: SendParams, peer: string): Promi
   const { transfer, volume, guid, base, resume } = params
   const inventory = await readSource(dataset)
   const target = targetIn(inventory, peer, guid)
-  const found = base === undefined ? undefined : baseWithGuid(inventory, base)
+  const found = base === undefined ? undefined : (baseWithGuid(inventory, base) ?? (await originOf(dataset, base)))
   if (base !== undefined && found === undefined) {
     throw new ZfsError('NOT_FOUND', `${dataset} has no snapshot or bookmark with the GUID ${base}`, { dataset })
   }
   return { transfer, volume, target, base: found, resume }
 }
 
-async function sendTo(source: LocalSource, order: StreamOrder, context: SendContext): Promise<{ bytes: bigint }> {
+/** What a dataset is a clone of, if it is this. */
+async function originOf(dataset: string, guid: bigint): Promise<IncrementalBase | undefined> {
+  const [entry] = await listTree(dataset, false)
+  return entry?.origin?.guid === guid ? { kind: 'snapshot', ...entry.origin } : undefined
+}
+
+async function sendTo(
+  source: LocalSource,
+  order: StreamOrder,
+  context: SendContext,
+  teller: StreamTeller,
+): Promise<{ bytes: bigint }> {
   const { signal } = context
   const outgoing = await source.open(order, signal)
   try {
     const offered = context.offerData()
     context.emit({ ticket: offered.ticket, begin: outgoing.begin.toString('base64'), total: outgoing.total })
     const channel = await offered.channel(signal)
-    return { bytes: await channel.send(outgoing.body.stream, { signal }) }
+    return { bytes: await channel.send(outgoing.body.stream, { signal, onBytes: (bytes) => teller.moved(bytes) }) }
   } finally {
     await outgoing.close()
   }

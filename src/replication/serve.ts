@@ -1,8 +1,9 @@
-import { authorize, type Handler, type Rule, type Verb } from '../transport/index.js'
+import { authorize, type Handler, isAuthorized, type Rule, type Verb } from '../transport/index.js'
 import { checkVolumeName } from './names.js'
 import type { LocalHost } from './peer.js'
 import { serveDestination } from './serve-destination.js'
 import { serveSource } from './serve-source.js'
+import { serveTree } from './serve-tree.js'
 
 /** What a host needs to know of itself to serve others. */
 export interface ServeSettings extends LocalHost {
@@ -18,7 +19,12 @@ export function serve(settings: ServeSettings): Handler[] {
     authorize(rules, peer, verb, dataset)
     return dataset
   }
-  return [...serveDestination(settings, allowed), ...serveSource(settings, allowed)]
+  const shows: Shows = (dataset, peer, verb) => isAuthorized(rules, peer, verb, dataset)
+  return [
+    ...serveDestination(settings, allowed),
+    ...serveSource(settings, allowed),
+    ...serveTree(settings, allowed, shows),
+  ]
 }
 
 /**
@@ -26,3 +32,6 @@ export function serve(settings: ServeSettings): Handler[] {
  * @throws NotAuthorizedError `NOT_AUTHORIZED`, ArgumentError `INVALID_ARGUMENT`
  */
 export type Gate = (volume: string, peer: string, verb: Verb) => string
+
+/** Whether the peer may know of a dataset, by its full name here. */
+export type Shows = (dataset: string, peer: string, verb: Verb) => boolean

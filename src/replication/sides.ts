@@ -5,6 +5,7 @@ import type { SnapshotPoint } from './inventory.js'
 import type { LocalInventory } from './local.js'
 import type { ResumePoint } from './partial.js'
 import type { IncrementalBase } from './plan.js'
+import type { Tree } from './tree.js'
 
 /** A snapshot to deliver, and whether a replication made it (then it must not outlive a failure for nothing). */
 export interface Target extends SnapshotPoint {
@@ -20,6 +21,16 @@ export interface StreamOrder {
   target: Target
   base: IncrementalBase | undefined
   resume: ResumePoint | undefined
+  /** The part of its name after the `@` under which the destination receives it, if that is not the target's own. */
+  receiveAs?: string
+  /** The destination's snapshot that it is received as a clone of. The base is the same one on the source, in whichever dataset. */
+  origin?: VolumeSnapshot
+}
+
+/** A snapshot by its volume's name below a host's root, and the part of its own name after the `@`. */
+export interface VolumeSnapshot {
+  volume: string
+  snapshot: string
 }
 
 /** What the sending side has of a volume. */
@@ -39,6 +50,12 @@ export interface DestinationInventory {
   complete: boolean
   /** The resume token of what an interrupted receive has left. */
   token?: string | undefined
+}
+
+/** What the receiving side has of a tree. */
+export interface DestinationTree extends Tree {
+  /** The resume tokens of what interrupted receives have left. */
+  tokens: ReadonlySet<string>
 }
 
 /** What the receiving side has, as far as it matters for what earlier replications have left on the sending side. */
@@ -71,6 +88,8 @@ export interface Arrival {
   snapshot: string
   /** The identity of the host that sends it. */
   from: string
+  /** What it is to be a clone of. */
+  origin?: VolumeSnapshot | undefined
 }
 
 /** What a receive came to: the snapshot's GUID as read back from the pool, and the stream's bytes. */
@@ -102,6 +121,19 @@ export interface Source {
   confirm(volume: string, target: Target): Promise<void>
   /** The destination has nothing of it: lets go of it, and destroys it if {@link takeSnapshot} made it. */
   withdraw(volume: string, target: Target): Promise<void>
+  /**
+   * Lists a volume and, if `recursive`, all below it. Settles nothing.
+   * @throws ZfsError `NOT_FOUND`
+   */
+  readTree(volume: string, recursive: boolean, signal?: AbortSignal): Promise<Tree>
+  /**
+   * Takes a snapshot of each of these at one moment, marked as {@link takeSnapshot} does.
+   * @param names below the volume; empty for itself
+   * @returns the snapshots, by those names
+   */
+  takeSnapshots(volume: string, names: readonly string[], signal?: AbortSignal): Promise<Map<string, Target>>
+  /** Estimates a stream's size in bytes. */
+  estimate(order: Pick<StreamOrder, 'volume' | 'target' | 'base'>, signal?: AbortSignal): Promise<bigint>
 }
 
 /** The receiving side. */
@@ -123,4 +155,10 @@ export interface Destination {
    * @param losing the GUIDs of all of these: if there are others by now, nothing is done
    */
   rollback(volume: string, to: bigint, losing: readonly bigint[], signal?: AbortSignal): Promise<void>
+  /** Lists a volume and, if `recursive`, all below it; no datasets where it does not exist. */
+  readTree(volume: string, recursive: boolean, signal?: AbortSignal): Promise<DestinationTree>
+  /** Gives a replica, and all below it, another name. */
+  rename(volume: string, to: string, signal?: AbortSignal): Promise<void>
+  /** Makes an empty filesystem that is never mounted, for replicas to be below. */
+  createParent(volume: string, signal?: AbortSignal): Promise<void>
 }

@@ -21,8 +21,14 @@ export interface Partial {
  * Asks either side what it has.
  * @throws ReplicationError `RECEIVER_BUSY`; ZfsError `NOT_FOUND`
  */
-export async function readSituation({ source, destination, volume, options }: Replication): Promise<Situation> {
-  const there = await destination.inspect(volume, options.signal)
+export async function readSituation({
+  source,
+  destination,
+  volume,
+  replica,
+  options,
+}: Replication): Promise<Situation> {
+  const there = await destination.inspect(replica, options.signal)
   const partial = readPartial(there)
   const guids = new Set(there.snapshots.map(({ guid }) => guid))
   const has = { guids, complete: there.complete, partial: partial?.decoded?.toguid }

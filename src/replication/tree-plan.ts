@@ -78,6 +78,7 @@ export interface ResumeStep extends SendOf<'resume'> {
 }
 
 export type SendStep = FullStep | IncrementalStep | CloneStep | ResumeStep
+/** A step of a tree's replication, by `kind`, in the order in which they are taken. */
 export type Step = RenameStep | CreateStep | DiscardStep | SendStep
 
 interface FindingOf<Kind extends string> {
@@ -133,6 +134,7 @@ export interface BlockedFinding extends FindingOf<'blocked'> {
   wanted: string
 }
 
+/** Something about a tree that its user should know, by `kind`. Some of them are why a step is not in the plan. */
 export type Finding =
   | DivergedFinding
   | OrphanFinding

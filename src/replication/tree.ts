@@ -15,7 +15,9 @@ export interface TreeSnapshot extends SnapshotPoint {
    * Identifies the set of IVs of an encrypted snapshot (`ivsetguid`): a raw stream applies only where both sides have the same.
    * Where one side does not tell, it isn't compared.
    */
-  ivsetGuid?: bigint
+  ivsetGuid?: bigint | undefined
+  /** A replication made it for the destination at hand, which has not confirmed it yet; only on a source. */
+  pending?: boolean | undefined
 }
 
 /** The snapshot that a clone comes from, by its full name on its host. It may be outside of the tree. */
@@ -29,6 +31,9 @@ export interface TreeDataset {
   guid: bigint
   encrypted: boolean
   origin?: SnapshotOrigin | undefined
+  /** Bytes that it refers to now, and those of them that no snapshot of it has yet (zfsprops(7)). */
+  referenced?: bigint | undefined
+  written?: bigint | undefined
   snapshots: readonly TreeSnapshot[]
   bookmarks: readonly BookmarkPoint[]
   /** What an interrupted receive has left; only on a destination. `unreadable` where the token can't be decoded. */

@@ -47,6 +47,7 @@ export interface StreamSummary {
   bytes: bigint
 }
 
+/** How a send stream is read. */
 export interface ParserOptions {
   /** Told of every record when it has come and its checksum is right; what follows it has not been read yet. */
   onRecord?: (record: StreamRecord) => void

@@ -17,6 +17,7 @@ export class StreamVerifier extends Transform {
     return this.#parser.summary
   }
 
+  /** @internal */
   override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
     try {
       this.#parser.push(chunk)
@@ -27,6 +28,7 @@ export class StreamVerifier extends Transform {
     callback(null, chunk)
   }
 
+  /** @internal */
   override _flush(callback: TransformCallback): void {
     try {
       this.#parser.end()
@@ -51,6 +53,7 @@ export function verifyStream(options: ParserOptions = {}): StreamVerifier {
   return new StreamVerifier(options)
 }
 
+/** How a send stream is inspected. */
 export interface InspectOptions extends ParserOptions {
   signal?: AbortSignal
 }

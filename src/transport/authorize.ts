@@ -2,12 +2,15 @@
 import { ArgumentError, NotAuthorizedError } from '../errors.js'
 
 /**
- * `inspect`: list a replica's snapshots. `receive`: write replicas here, and give one another name. `rollback`: destroy a replica's
- * newest snapshots, and what was written since. `send`: take snapshots here and read their data.
+ * `inspect`: list replicas and their snapshots. `receive`: write replicas here, give one another name, and make empty parents for
+ * them. `rollback`: destroy a replica's newest snapshots, and what was written since. `send`: list datasets, take snapshots here and
+ * read their data.
  */
 export const VERBS = ['inspect', 'receive', 'rollback', 'send'] as const
+/** What a peer may be allowed to do: read what there is, take snapshots in, roll replicas back, be sent snapshots. */
 export type Verb = (typeof VERBS)[number]
 
+/** What one peer may do with which datasets. */
 export interface Rule {
   /** The peer's identity, from its certificate. */
   peer: string

@@ -54,6 +54,8 @@ export interface Connection extends AsyncDisposable {
   readonly identity: string
   /** What the other host said of itself. */
   readonly remoteHello: Readonly<Hello>
+  /** Whether it can be asked still. */
+  readonly isOpen: boolean
   /** Resolves at the end of the connection: with the error that ended it, or undefined if either end closed it in order. */
   readonly closed: Promise<FlockerError | undefined>
   /**
@@ -116,6 +118,10 @@ class ClientConnection implements Connection {
       onMessage: (message) => this.#answer(message),
     })
     this.#link.signal.addEventListener('abort', () => this.#ended(this.#link.signal.reason), { once: true })
+  }
+
+  get isOpen(): boolean {
+    return !this.#link.signal.aborted
   }
 
   get closed(): Promise<FlockerError | undefined> {

@@ -37,6 +37,7 @@ export interface ListenOptions {
   logger?: Logger
 }
 
+/** What serves peers, until it is closed. */
 export interface Server extends AsyncDisposable {
   /** The port that it listens on. */
   readonly port: number

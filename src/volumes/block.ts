@@ -61,6 +61,7 @@ export async function flush(dataset: string): Promise<void> {
   await flushVolume(dataset)
 }
 
+/** A range of a block volume's bytes. */
 export interface ReadableRange {
   /** The first byte. Default: 0. */
   start?: Offset

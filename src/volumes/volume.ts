@@ -73,6 +73,7 @@ export class Volume implements PushSource {
   }
 }
 
+/** What a new volume is to be. */
 export interface CreateVolumeOptions {
   /** Makes a block volume of so many bytes, without reserving them, in place of a filesystem. A multiple of its block size. */
   size?: number | bigint

@@ -1,4 +1,5 @@
 /** Which engine a program uses, as its option, FLOCKER_ZFS_ENGINE and FLOCKER_ZFS_EMBEDDED_LIBRARY say. */
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -33,12 +34,23 @@ test('the option chooses the embedded engine, whatever the environment says', ()
     assert.equal(answers, Array(3).fill({ root: 'embedded/flocker', embedded: true }))
   }))
 
-test('FLOCKER_ZFS_ENGINE=embedded without the option: the pools are those that the program opens', () =>
+test('FLOCKER_ZFS_ENGINE=embedded without the option: a pool in the directory that the environment names', () =>
   withCredentials(async (directory) => {
     const body = `
       const host = await zfs.openHost({ pool: 'own', credentials: directory + '/me' })
-      await host.createVolume('disk', { size: 1 << 20 }).catch(({ code }) => say({ code }))
+      const volume = await host.createVolume('disk', { size: 1 << 20 })
+      say({ root: host.root })
+      await host.close()`
+    const env = { FLOCKER_ZFS_ENGINE: 'embedded', FLOCKER_ZFS_DIRECTORY: join(directory, 'pools') }
+    assert.equal(await runProgram(body, directory, env), [{ root: 'own/flocker' }])
+    assert.ok(existsSync(join(directory, 'pools/own.zpool')))
+  }))
+
+test('FLOCKER_ZFS_ENGINE=embedded without the option: a pool that the program has open is its own', () =>
+  withCredentials(async (directory) => {
+    const body = `
       await lzc.openPool(directory, 'own')
+      const host = await zfs.openHost({ pool: 'own', credentials: directory + '/me' })
       const volume = await host.createVolume('disk', { size: 1 << 20 })
       await volume.write(0, Buffer.from('kept'))
       say({ root: host.root })
@@ -46,7 +58,7 @@ test('FLOCKER_ZFS_ENGINE=embedded without the option: the pools are those that t
       say({ kept: String(await lzc.readVolume('own/flocker/disk', 0n, 4)) })
       await lzc.closePool('own')`
     const said = await runProgram(body, directory, { FLOCKER_ZFS_ENGINE: 'embedded' })
-    assert.equal(said, [{ code: 'NOT_FOUND' }, { root: 'own/flocker' }, { kept: 'kept' }])
+    assert.equal(said, [{ root: 'own/flocker' }, { kept: 'kept' }])
   }))
 
 test('another value is an error, and neither engine is loaded', () =>

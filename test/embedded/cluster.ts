@@ -68,6 +68,11 @@ export async function equip(directory: string): Promise<void> {
 /** Equips the two hosts, and opens alpha in this process. */
 export async function openAlpha(directory: string): Promise<Host> {
   await equip(directory)
+  return reopenAlpha(directory)
+}
+
+/** Opens alpha's pool in this process, where there is one. */
+export function reopenAlpha(directory: string): Promise<Host> {
   return openHost({ embedded: join(directory, 'a'), pool: 'alpha', credentials: join(directory, 'alpha') })
 }
 

@@ -53,6 +53,9 @@ test('what is written before a pool closes is there when it opens', () =>
     assert.is((await failure(lzc.closePool('kept'))).code, 'NOT_FOUND')
     await lzc.openPool(directory, 'kept')
     assert.equal(await lzc.readVolume('kept/disk', 0n, mebibyte), Buffer.alloc(mebibyte, 'x'))
+    for (const bytes of [8 * mebibyte + 1, 2 ** 40]) {
+      assert.is((await failure(lzc.readVolume('kept/disk', 0n, bytes))).code, 'INVALID_ARGUMENT')
+    }
     assert.equal(Object.keys(await lzc.getHolds('kept/disk@1')), ['for good'])
     await lzc.closePool('kept')
   }))

@@ -26,6 +26,11 @@ export class Relay implements AsyncDisposable {
     return (this.server.address() as AddressInfo).port
   }
 
+  /** Cuts all connections there are. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
   async #forward(near: Socket): Promise<void> {
     const far = connect(this.target, '127.0.0.1')
     for (const socket of [near, far]) {
@@ -49,7 +54,7 @@ export class Relay implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy()
+    this.cut()
     this.server.close()
     await once(this.server, 'close')
   }

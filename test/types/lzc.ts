@@ -1,8 +1,7 @@
 /** The types of flocker-zfs/lzc, which tsc checks and nobody runs: what fits, and what must not. */
+import type { FlockerError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
-
-type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
-const equal = <A, B>(_: Equal<A, B>): void => undefined
+import { equal } from './equal.js'
 
 export async function results(): Promise<void> {
   const features = lzc.features()
@@ -71,4 +70,35 @@ export async function inputs(key: Buffer): Promise<void> {
   // @ts-expect-error: both or neither
   await lzc.sendSpace('tank@a', { resume: { object: 1n } })
   lzc.receive('tank@a', { heal: true, key })
+}
+
+export async function streams(): Promise<void> {
+  const sending = lzc.send('tank@a', { from: 'tank#b', flags: { raw: true }, resume: { object: 1n, offset: 0n } })
+  equal<typeof sending.bytes, bigint>(true)
+  // @ts-expect-error: where to go on is made of bigints
+  lzc.send('tank@a', { resume: { object: 1, offset: 0 } })
+  // @ts-expect-error: no such flag
+  lzc.send('tank@a', { flags: { dedup: true } })
+  const { bytes, begin, propertyErrors } = await lzc.receive('tank/b@a', { overrides: { quota: 5n }, force: true })
+    .result
+  equal<typeof bytes, bigint>(true)
+  equal<typeof begin, lzc.BeginRecord>(true)
+  equal<typeof propertyErrors, Record<string, number>>(true)
+  // @ts-expect-error: excludes are names alone
+  lzc.receive('tank/b@a', { excludes: { quota: 5n } })
+}
+
+export async function holds(): Promise<void> {
+  await using held = await lzc.hold({ 'tank@a': 'tag' }, { temporary: true })
+  equal<typeof held, lzc.Holds>(true)
+  // @ts-expect-error: one call gives a snapshot one tag
+  await lzc.hold({ 'tank@a': ['tag', 'other'] })
+  await lzc.release({ 'tank@a': ['tag', 'other'] })
+  // @ts-expect-error: volumes and filesystems only
+  await lzc.create('tank/a', { type: 'snapshot' })
+}
+
+export function failures(error: lzc.ManyError): void {
+  const [failure] = [...error.failures.values()]
+  equal<typeof failure, FlockerError | undefined>(true)
 }

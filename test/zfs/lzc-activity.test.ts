@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -132,12 +132,24 @@ test('a wait ends when its activity does', async () => {
   assert.is(await waiting, true)
 })
 
+/** A pool of its own, whose scrub makes no progress. */
+async function standingScrub(): Promise<AsyncDisposable & { name: string }> {
+  const extra = await extraPool(['mirror', '0', '1'])
+  await fill(extra.name, 'a', 4)
+  const slow = await moduleParameter('zfs_scan_suspend_progress', '1')
+  await zpool('scrub', extra.name)
+  return {
+    name: extra.name,
+    async [Symbol.asyncDispose]() {
+      await slow[Symbol.asyncDispose]()
+      await extra[Symbol.asyncDispose]()
+    },
+  }
+}
+
 test('waits are ended by their signals, and leave no thread', async () => {
-  await using extra = await extraPool(['mirror', '0', '1'])
-  const { name } = extra
-  await fill(name, 'a', 4)
-  await using _slow = await moduleParameter('zfs_scan_suspend_progress', '1')
-  await zpool('scrub', name)
+  await using scrub = await standingScrub()
+  const { name } = scrub
   await lzc.exists(name)
   const before = threads()
   for (let i = 0; i < 50; i++) {
@@ -157,11 +169,8 @@ test('waits are ended by their signals, and leave no thread', async () => {
 })
 
 test('a worker that waits can be terminated', async () => {
-  await using extra = await extraPool(['mirror', '0', '1'])
-  const { name } = extra
-  await fill(name, 'a', 4)
-  await using _slow = await moduleParameter('zfs_scan_suspend_progress', '1')
-  await zpool('scrub', name)
+  await using scrub = await standingScrub()
+  const { name } = scrub
   const before = threads()
   for (let i = 0; i < 5; i++) {
     const source = `
@@ -179,12 +188,39 @@ test('a worker that waits can be terminated', async () => {
   await eventually(() => threads() <= before)
 })
 
+/** How many real-time signals have a handler. The first few are glibc's own. */
+async function realTimeHandlers(): Promise<number> {
+  const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(await readFile('/proc/self/status', 'utf8'))?.[1] ?? ''
+  const beyondFirst = BigInt(`0x${caught}`) >> 34n
+  return beyondFirst.toString(2).replaceAll('0', '').length
+}
+
+test('waits in several workers at once are ended by one and the same signal', async () => {
+  await using scrub = await standingScrub()
+  const { name } = scrub
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads')
+    const lzc = require(workerData.lzcPath)
+    const wait = () => lzc.wait(workerData.name, 'scrub', { signal: AbortSignal.timeout(20) }).catch(({ code }) => code)
+    const rounds = async () => { for (let i = 0; i < 10; i++) parentPort.postMessage(await wait()) }
+    rounds().then(() => parentPort.close())`
+  const codes: unknown[] = []
+  const workers = Array.from({ length: 4 }, () => new Worker(source, { eval: true, workerData: { lzcPath, name } }))
+  const ends = workers.map((worker) => {
+    worker.on('message', (code) => codes.push(code))
+    return new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject))
+  })
+  for (let i = 0; i < 10; i++) {
+    codes.push((await failure(lzc.wait(name, 'scrub', { signal: AbortSignal.timeout(20) }))).code)
+  }
+  await Promise.all(ends)
+  assert.equal(codes, Array(50).fill('TIMEOUT'))
+  assert.is(await realTimeHandlers(), 1)
+})
+
 test('a process that waits can exit', async () => {
-  await using extra = await extraPool(['mirror', '0', '1'])
-  const { name } = extra
-  await fill(name, 'a', 4)
-  await using _slow = await moduleParameter('zfs_scan_suspend_progress', '1')
-  await zpool('scrub', name)
+  await using scrub = await standingScrub()
+  const { name } = scrub
   const source = `
     require(${JSON.stringify(lzcPath)}).wait(${JSON.stringify(name)}, 'scrub')
     setTimeout(() => process.exit(7), 200)`

@@ -11,7 +11,9 @@ import { refusal } from '../conformance/streams.js'
 import { collect, filled, fresh, pool, zfs } from './pool.js'
 
 const user = 61234
-const env = { PATH: process.env.PATH }
+const { PATH, LD_PRELOAD, ASAN_OPTIONS } = process.env
+// The latter two: where the addon is built for a sanitizer.
+const env = { PATH, LD_PRELOAD, ASAN_OPTIONS }
 const stdio: ['pipe', 'pipe', 'inherit'] = ['pipe', 'pipe', 'inherit']
 const child = spawn(process.execPath, [require.resolve('./delegated-user.js')], { uid: user, gid: user, env, stdio })
 const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

@@ -1,0 +1,97 @@
+/** Replication of a whole tree between kernels, on the command line: filesystems, a block volume, an encrypted one, a clone. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { sh, treeSum } from '../embedded/content.js'
+import type { Host, ProfileName } from '../lab/index.js'
+import { agentPort, commandLine, credentialsDirectory, Pair, root } from '../lab/pair.js'
+
+const key = '0123456789abcdef0123456789abcdef'
+const filesystems = ['', '/files', '/files/deep', '/secret']
+
+/** What the command prints with --json. */
+interface Printed {
+  outcomes: { kind: string; step: { kind: string; source: string }; error?: { code: string; message: string } }[]
+  findings: { kind: string }[]
+  failed: number
+  leftOut: number
+}
+
+async function push(alpha: Host, ...more: string[]): Promise<Printed> {
+  const flags = ['--pool', alpha.pool, '--credentials', credentialsDirectory, '--json', ...more]
+  const argv = ['node', commandLine, 'push', 'tree', `beta:${agentPort}`, '--recursive', ...flags]
+  const { stdout, stderr } = await alpha.run(argv, { check: false })
+  if (stdout === '') throw new Error(stderr)
+  return JSON.parse(stdout) as Printed
+}
+
+/** Every step went through and nothing was found; the kinds of the steps. */
+function kindsOf({ outcomes, findings, failed, leftOut }: Printed): string[] {
+  const errors = outcomes.flatMap(({ error, step }) => (error ? [`${step.kind} ${step.source}: ${error.message}`] : []))
+  assert.equal(errors, [])
+  assert.equal([failed, leftOut, findings], [0, 0, []])
+  return outcomes.map(({ step }) => step.kind)
+}
+
+/** Mountpoints beside one another, so that no tree has another's in it. */
+async function create(host: Host): Promise<void> {
+  const tree = `${root(host)}/tree`
+  const encryption = '-o encryption=aes-256-gcm -o keyformat=raw'
+  await sh(host, `zfs create -p -o mountpoint=/srv/tree "$1"`, tree)
+  await sh(host, `zfs create -o mountpoint=/srv/files -o quota=512M -o refreservation=1M "$1/files"`, tree)
+  await sh(host, `zfs create -o mountpoint=/srv/deep -o recordsize=1M -o compression=lz4 "$1/files/deep"`, tree)
+  await sh(host, `printf %s ${key} | zfs create -o mountpoint=/srv/secret ${encryption} "$1/secret"`, tree)
+  await sh(host, `zfs create -s -V 32M "$1/disk"`, tree)
+  await change(host, 'first', 0)
+}
+
+async function change(host: Host, what: string, at: number): Promise<void> {
+  const script = `for i in tree files deep secret; do
+      mkdir /srv/$i/$1; head -c 2000000 /dev/urandom > /srv/$i/$1/random; seq 100000 > /srv/$i/$1/numbers
+      ln -s random /srv/$i/$1/link; chmod 640 /srv/$i/$1/random
+    done
+    for i in $(seq 100); do [ -b /dev/zd0 ] && break; sleep .05; done
+    dd if=/dev/urandom of=/dev/zd0 bs=1M count=3 seek=$2 conv=notrunc,fsync status=none`
+  await sh(host, script, what, String(at))
+}
+
+async function sums(host: Host, names: readonly string[]): Promise<Record<string, string>> {
+  const found: Record<string, string> = { disk: (await sh(host, 'sha256sum /dev/zd0')).split(' ')[0] ?? '' }
+  for (const name of names) found[name] = await treeSum(host, `${root(host)}/tree${name}`)
+  return found
+}
+
+async function story(from: ProfileName, to: ProfileName): Promise<void> {
+  await using pair = await Pair.open({ alpha: from, beta: to })
+  const { alpha, beta } = pair
+  const [ours, theirs] = [`${root(alpha)}/tree`, `${root(beta)}/tree`]
+  await create(alpha)
+  assert.equal(kindsOf(await push(alpha, '--concurrency', '3')), ['full', 'full', 'full', 'full', 'full'])
+  await sh(beta, `printf %s ${key} | zfs load-key "$1/secret"`, theirs)
+  assert.equal(await sums(beta, filesystems), await sums(alpha, filesystems))
+
+  await change(alpha, 'second', 6)
+  await sh(alpha, 'zfs snapshot -r "$1@daily"; zfs clone -o mountpoint=/srv/copy "$1/files@daily" "$1/copy"', ours)
+  await sh(alpha, 'date > /srv/copy/own; zfs rename "$1/files/deep" "$1/moved"; rm -r /srv/files/first', ours)
+  await sh(beta, 'zfs unload-key "$1/secret"', theirs)
+  const second = kindsOf(await push(alpha))
+  assert.equal([...new Set(second)].sort(), ['clone', 'incremental', 'rename'])
+  await sh(beta, `printf %s ${key} | zfs load-key "$1/secret"`, theirs)
+  const names = ['', '/files', '/moved', '/secret', '/copy']
+  assert.equal(await sums(beta, names), await sums(alpha, names))
+  assert.is(await sh(beta, 'zfs get -Ho value origin "$1/copy"', theirs), `${theirs}/files@daily`)
+  assert.is(await sh(beta, 'zfs get -Ho value quota,refreservation "$1/files"', theirs), 'none\nnone')
+  assert.is(await sh(beta, 'zfs get -Hro value mounted -t filesystem "$1" | sort -u', theirs), 'no')
+  assert.equal(kindsOf(await push(alpha, '--existing')), [])
+  const holds = 'zfs list -Hro name -t snapshot "$1" | xargs zfs holds -H'
+  assert.is(await sh(alpha, holds, ours), '')
+}
+
+for (const [from, to] of [
+  ['newest', 'newest'],
+  ['oldest', 'oldest'],
+  ['oldest', 'newest'],
+] as const) {
+  test(`${from} to ${to}: a tree with an encrypted child, a clone and a rename`, () => story(from, to))
+}
+
+test.run()
