@@ -3,8 +3,9 @@
  * a `code`; see src/errors.ts and each function. All names are full names (`pool/dataset@snapshot`).
  *
  * Besides what each function names, any of them that asks the kernel for something of a pool rejects with `POOL_SUSPENDED` where the
- * pool is suspended after failed I/O, any that changes something with `READ_ONLY` where the pool was imported read-only, any at all with
- * `IO` or `CHECKSUM` where its devices fail, and with AddonError where ZFS can't be used on this machine.
+ * pool is suspended after failed I/O (getVdevs, getVdevProps and getPoolProps still answer), any that changes something with
+ * `READ_ONLY` where the pool was imported read-only, any at all with `IO` or `CHECKSUM` where its devices fail, and with AddonError where
+ * ZFS can't be used on this machine.
  *
  * @module lzc
  */

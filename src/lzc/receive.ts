@@ -56,9 +56,10 @@ export interface ReceiveResult {
  *
  * The stream's first record is checked before ZFS is asked for anything. `finish` comes only when ZFS is done, and ZFS's
  * error becomes the stream's: StreamError `STREAM_TRUNCATED`, `STREAM_CORRUPT`, `STREAM_INVALID` (also for compound streams),
- * `STREAM_UNEXPECTED` (not raw; for healing, of another snapshot); ZfsError `BASE_MISMATCH`, `DESTINATION_MODIFIED`, `EXISTS`, `BUSY`, `NO_SPACE`, `QUOTA`,
- * `KEY_NOT_LOADED`, `NOT_FOUND` (no parent, no origin, nothing to add to), `WRONG_PARENT` (a volume), `RESUME_EXISTS` (goes on with force alone),
- * `PERMISSION_DENIED`; NotSupportedError (the stream needs a feature); AbortError or TimeoutError by the signal. It emits `close` when its thread is done.
+ * `STREAM_UNEXPECTED` (not raw; for healing, of another snapshot); ZfsError `BASE_MISMATCH`, `DESTINATION_MODIFIED`, `EXISTS`, `BUSY`,
+ * `NO_SPACE`, `QUOTA`, `KEY_NOT_LOADED`, `NOT_FOUND` (no parent, no origin, nothing to add to), `WRONG_PARENT` (a volume),
+ * `RESUME_EXISTS` (goes on with force alone), `PERMISSION_DENIED`; NotSupportedError (the stream needs a feature); AbortError or
+ * TimeoutError by the signal. It emits `close` when its thread is done.
  *
  * @param snapshot the full name to receive as
  * @throws ArgumentError for bad names, properties or keys; NotSupportedError (heal); AddonError

@@ -139,6 +139,10 @@ test('each function says that the pool is suspended, and that what waits can be 
     assert.ok((await listPools()).includes(name))
     assert.is((await getPool(name)).vdevs[0]?.path, `${directory}/disk`)
     assert.is((await lzc.getVdevs(name)).type, 'root')
+    if (process.env.TEST_PROFILE !== 'oldest') {
+      assert.ok((await lzc.getVdevProps(name, 'disk', ['size'])).size)
+      assert.ok((await lzc.getPoolProps(name)).guid)
+    }
     assert.ok(await lzc.exists(pool), 'the other pool is as it was')
     const started = performance.now()
     abort.abort()
