@@ -1,11 +1,11 @@
-import { getProperties, listBookmarks, listDatasets, listSnapshots } from '../datasets/index.js'
-import { FlockerError } from '../errors.js'
-import { exists } from '../lzc/index.js'
+import { getProperties, listDatasets, listSnapshots } from '../datasets/index.js'
+import { FlockerError, throwIfAborted, ZfsError } from '../errors.js'
+import { exists, getBookmarks } from '../lzc/index.js'
 import { decodeResumeToken } from '../stream/index.js'
-import type { BookmarkPoint } from './inventory.js'
+import { type BookmarkPoint, newestFirst } from './inventory.js'
 import { pendingProperty } from './names.js'
 import type { DestinationTree } from './sides.js'
-import { parentName, type SnapshotOrigin, type TreeDataset, type TreeSnapshot } from './tree.js'
+import { fullName, parentName, type SnapshotOrigin, type TreeDataset, type TreeSnapshot } from './tree.js'
 
 /** A dataset of a tree without its history. */
 export interface TreeEntry
@@ -52,12 +52,13 @@ async function readOrigin(name: string): Promise<SnapshotOrigin> {
 }
 
 /**
- * Reads the histories of a dataset of this host and, if `recursive`, of all below it, by full name.
+ * Reads the histories of datasets of this host, by full name. One that is gone by then has none.
+ * @param root the only one of them, or what all are below
  * @param peer the destination whose marks count
  */
 export async function readPoints(
   root: string,
-  recursive: boolean,
+  datasets: readonly string[],
   peer: string | undefined,
   signal?: AbortSignal,
 ): Promise<Map<string, TreePoints>> {
@@ -67,6 +68,7 @@ export async function readPoints(
     points.set(dataset, known)
     return known
   }
+  const recursive = datasets.some((dataset) => dataset !== root)
   const properties = ['userrefs', 'ivsetguid', ...(peer === undefined ? [] : [pendingProperty])]
   for await (const snapshot of listSnapshots(root, { recursive, properties, signal })) {
     const { dataset, name, guid, createtxg, creation, properties: read } = snapshot
@@ -78,10 +80,22 @@ export async function readPoints(
       ...(peer !== undefined && read[pendingProperty]?.value === peer ? { pending: true } : {}),
     })
   }
-  for await (const { dataset, name, guid, createtxg } of listBookmarks(root, { recursive, signal })) {
-    of(dataset).bookmarks.push({ name: name.slice(dataset.length + 1), guid, createtxg })
+  // Not listed recursively, which would go through the tree again.
+  for (const dataset of datasets) {
+    throwIfAborted(signal, 'Listing')
+    of(dataset).bookmarks.push(...(await readBookmarks(dataset)))
   }
   return points
+}
+
+async function readBookmarks(dataset: string): Promise<BookmarkPoint[]> {
+  try {
+    const found = Object.entries(await getBookmarks(dataset, ['guid', 'createtxg']))
+    return newestFirst(found.map(([name, { guid, createtxg }]) => ({ name, guid, createtxg }))).reverse()
+  } catch (error) {
+    if (error instanceof ZfsError && error.code === 'NOT_FOUND') return []
+    throw error
+  }
 }
 
 const ivset = (value: unknown): { ivsetGuid?: bigint } =>
@@ -95,8 +109,9 @@ export async function readTree(
   signal?: AbortSignal,
 ): Promise<DestinationTree> {
   const entries = await listTree(root, recursive, signal)
-  const points = entries.length === 0 ? new Map() : await readPoints(root, recursive, peer, signal)
-  return assembleTree(root, entries, ({ name }) => points.get(name === '' ? root : `${root}/${name}`))
+  const names = entries.map(({ name }) => fullName(root, name))
+  const points = names.length === 0 ? new Map() : await readPoints(root, names, peer, signal)
+  return assembleTree(root, entries, ({ name }) => points.get(fullName(root, name)))
 }
 
 /** Puts a tree together. What has lost its parent since it was listed is left out. */

@@ -26,7 +26,7 @@ export function serveTree(settings: ServeSettings, allowed: Gate, shows: Shows):
       for (const volume of volumes) {
         const dataset = allowed(volume, peer, verbs[side])
         // It can be gone since it was listed.
-        const points = (await exists(dataset)) ? await readPoints(dataset, false, peer, signal) : undefined
+        const points = (await exists(dataset)) ? await readPoints(dataset, [dataset], peer, signal) : undefined
         const history = cutHistory(points?.get(dataset), histories.length === 0 ? after : 0n, room)
         if (history === undefined) break
         histories.push(history)

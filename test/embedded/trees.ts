@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import * as assert from 'uvu/assert'
 import * as lzc from '../../src/lzc/index.js'
 import { newestOf } from '../../src/replication/inventory.js'
-import { readTree } from '../../src/replication/read-tree.js'
+import { listTree, readTree } from '../../src/replication/read-tree.js'
 import { fullName, type TreeDataset } from '../../src/replication/tree.js'
 import { digest } from './cluster.js'
 
@@ -30,7 +30,7 @@ export async function treeOf(root: string, peer?: string): Promise<Map<string, T
 
 /** Takes a snapshot of a tree, as an administrator does. */
 export async function snapshotAll(root: string, name: string): Promise<void> {
-  await lzc.snapshot([...(await treeOf(root)).keys()].map((below) => `${fullName(root, below)}@${name}`))
+  await lzc.snapshot((await listTree(root, true)).map((entry) => `${fullName(root, entry.name)}@${name}`))
 }
 
 export interface Facts {
