@@ -24,7 +24,7 @@ import { generator, type Random } from '../unit/fuzzing.js'
 import { all, collect, descriptors, eventually, failure, filled, fresh, pause, pool, threads } from './pool.js'
 
 // The oldest profile's guest is there for what it answers, not for how fast.
-const usual = process.env.TEST_PROFILE === 'oldest' ? 500 : 2000
+const usual = process.env.TEST_PROFILE === 'oldest' ? 300 : 1000
 const operations = Number(process.env.FLOCKER_ZFS_OPERATIONS ?? usual)
 const firstSeed = Number(process.env.FLOCKER_ZFS_OPERATIONS_SEED ?? randomInt(2 ** 31))
 /** A sanitizer keeps memory that was freed. */
