@@ -15,10 +15,11 @@ import {
 import { NotSupportedError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
 import { all, failure } from '../zfs/pool.js'
-import { withDirectory } from './engine.js'
+import { useEngine, withDirectory } from './engine.js'
 
 test('lists, properties and pools', () =>
   withDirectory(async (directory) => {
+    await useEngine()
     lzc.chooseEngine('embedded')
     await lzc.openPool(directory, 'own', { size: 256n << 20n })
     try {
