@@ -4,10 +4,10 @@
  */
 import { cpus } from 'node:os'
 import Benchmark from 'benchmark'
-import { formatPlan } from '../src/replication/format-plan.js'
-import { planTree } from '../src/replication/plan-tree.js'
+import { formatPlan } from '../src/replication/planner/format-plan.js'
+import { planTree } from '../src/replication/planner/plan-tree.js'
+import type { Tree } from '../src/replication/planner/tree.js'
 import { decideRetention } from '../src/replication/retention.js'
-import type { Tree } from '../src/replication/tree.js'
 
 const total = 100_000
 

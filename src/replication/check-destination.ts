@@ -2,8 +2,8 @@ import { getProperties, readResumeToken } from '../datasets/index.js'
 import { DivergedError, FlockerError, ReplicationError, ZfsError } from '../errors.js'
 import { type BeginRecord, exists } from '../lzc/index.js'
 import { decodeResumeToken } from '../stream/index.js'
-import { newestFirst } from './inventory.js'
 import { readInventory } from './local.js'
+import { newestFirst } from './planner/inventory.js'
 
 /**
  * Finds out before any byte flows what the kernel would say at the end of the stream.

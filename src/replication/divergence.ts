@@ -1,6 +1,6 @@
 import { DivergedError } from '../errors.js'
-import type { SnapshotPoint } from './inventory.js'
-import type { Divergence } from './plan.js'
+import type { SnapshotPoint } from './planner/inventory.js'
+import type { Divergence } from './planner/plan.js'
 
 /** Turns a planner's finding into the error that a caller sees: both histories, the last common point, and what to do. */
 export function divergedError(dataset: string, peer: string, divergence: Divergence): DivergedError {

@@ -1,8 +1,8 @@
-import { newestOf } from './inventory.js'
-import type { IncrementalBase } from './plan.js'
+import { newestOf } from './planner/inventory.js'
+import type { IncrementalBase } from './planner/plan.js'
+import { fullName, type Tree, type TreeDataset } from './planner/tree.js'
+import { isSend, type SendStep, type Step, type TreePlan } from './planner/tree-plan.js'
 import type { Source } from './sides.js'
-import { fullName, type Tree, type TreeDataset } from './tree.js'
-import { isSend, type SendStep, type Step, type TreePlan } from './tree-plan.js'
 
 /** How many estimates are asked for at once. */
 const atOnce = 8

@@ -1,7 +1,7 @@
 import { ReplicationError } from '../errors.js'
 import { deliver } from './deliver.js'
-import { judgePartial, type PartialVerdict } from './partial.js'
-import type { IncrementalBase } from './plan.js'
+import { judgePartial, type PartialVerdict } from './planner/partial.js'
+import type { IncrementalBase } from './planner/plan.js'
 import type { Replication, ResumedStream } from './replication.js'
 import type { Partial, Situation } from './situation.js'
 

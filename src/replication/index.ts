@@ -1,12 +1,21 @@
 export { Claims } from './claims.js'
-export { FailedSteps } from './failed-steps.js'
-export { type NameFilter, nameFilter, type Pattern } from './filter.js'
-export { formatBytes, formatFindings, formatPlan, planTotals } from './format-plan.js'
 export { LocalDestination } from './local-destination.js'
 export { checkVolumeName } from './names.js'
 export { ensureParents } from './parents.js'
 export { type LocalHost, Peer, type ReconnectOptions } from './peer.js'
-export { planTree, type TreePlanOptions } from './plan-tree.js'
+export { FailedSteps } from './planner/failed-steps.js'
+export { type NameFilter, nameFilter, type Pattern } from './planner/filter.js'
+export { formatBytes, formatFindings, formatPlan, planTotals } from './planner/format-plan.js'
+export { planTree, type TreePlanOptions } from './planner/plan-tree.js'
+export {
+  type DatasetType,
+  type SnapshotOrigin,
+  type Tree,
+  type TreeDataset,
+  type TreeSnapshot,
+  withSnapshotNow,
+} from './planner/tree.js'
+export type * from './planner/tree-plan.js'
 export type { Progress } from './progress.js'
 export { type Pruned, type PruneOptions, prune } from './prune.js'
 export { pullVolume } from './pull.js'
@@ -60,12 +69,3 @@ export {
   type StreamFacts,
 } from './steps.js'
 export { isTransient } from './transient.js'
-export {
-  type DatasetType,
-  type SnapshotOrigin,
-  type Tree,
-  type TreeDataset,
-  type TreeSnapshot,
-  withSnapshotNow,
-} from './tree.js'
-export type * from './tree-plan.js'

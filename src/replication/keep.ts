@@ -1,6 +1,6 @@
 /** Holds that outlive a process: what the next replication needs can't be destroyed by whoever prunes. */
 import { getHolds, hold, release } from '../lzc/index.js'
-import type { SnapshotPoint } from './inventory.js'
+import type { SnapshotPoint } from './planner/inventory.js'
 
 /** A snapshot with the number of its holds. */
 export interface HeldSnapshot extends SnapshotPoint {

@@ -12,12 +12,12 @@ import {
   version,
 } from '../lzc/index.js'
 import { checkDestination, checkSpace } from './check-destination.js'
-import { newestFirst } from './inventory.js'
 import { keep, keepOnly } from './keep.js'
 import { readInventory } from './local.js'
 import { checkSnapshotName, checkVolumeName, receivedTag, timeStamp } from './names.js'
 import { ensureParents } from './parents.js'
 import type { LocalHost } from './peer.js'
+import { newestFirst } from './planner/inventory.js'
 import { readTree } from './read-tree.js'
 import { rollBack } from './roll-back.js'
 import type { Arrival, Destination, DestinationInventory, DestinationTree, Incoming, Received } from './sides.js'

@@ -5,12 +5,12 @@ import { destroySnapshots, type SendStream, sendSpace, snapshot as takeSnapshot 
 import { readInventory } from './local.js'
 import { pendingProperty, snapshotName } from './names.js'
 import { openStream } from './open-stream.js'
-import type { IncrementalBase } from './plan.js'
+import type { IncrementalBase } from './planner/plan.js'
+import { fullName, type Tree } from './planner/tree.js'
 import { readTree } from './read-tree.js'
 import { sendFlags, sendsRaw } from './send-flags.js'
 import { confirmDelivery, letGo, secure, settleEarlier } from './settle.js'
 import type { OnDestination, Outgoing, Source, SourceInventory, StreamOrder, Target } from './sides.js'
-import { fullName, type Tree } from './tree.js'
 
 /** This host as a sending side. */
 export class LocalSource implements Source {

@@ -1,8 +1,8 @@
 import { listBookmarks, listSnapshots } from '../datasets/index.js'
 import { exists } from '../lzc/index.js'
-import type { BookmarkPoint, Inventory } from './inventory.js'
 import { pendingProperty } from './names.js'
 import type { MarkedSnapshot } from './pending.js'
+import type { BookmarkPoint, Inventory } from './planner/inventory.js'
 
 /** A dataset of this host, with the marks that pushes have left on its snapshots. */
 export interface LocalInventory extends Inventory {

@@ -2,8 +2,8 @@ import { listBookmarks, listSnapshots, readReceiveBeginning, readResumeToken } f
 import { FlockerError, ZfsError } from '../errors.js'
 import { exists, getHolds } from '../lzc/index.js'
 import { decodeResumeToken, type ResumeToken } from '../stream/index.js'
-import type { BookmarkPoint } from './inventory.js'
 import { peerOfCursor, pendingProperty, readTag } from './names.js'
+import type { BookmarkPoint } from './planner/inventory.js'
 import type { RetentionSnapshot } from './retention.js'
 
 /** A hold of a replication's on a snapshot. */

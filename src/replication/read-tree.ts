@@ -2,10 +2,10 @@ import { getProperties, listDatasets, listSnapshots } from '../datasets/index.js
 import { FlockerError, throwIfAborted, ZfsError } from '../errors.js'
 import { exists, getBookmarks } from '../lzc/index.js'
 import { decodeResumeToken } from '../stream/index.js'
-import { type BookmarkPoint, newestFirst } from './inventory.js'
 import { pendingProperty } from './names.js'
+import { type BookmarkPoint, newestFirst } from './planner/inventory.js'
+import { fullName, parentName, type SnapshotOrigin, type TreeDataset, type TreeSnapshot } from './planner/tree.js'
 import type { DestinationTree } from './sides.js'
-import { fullName, parentName, type SnapshotOrigin, type TreeDataset, type TreeSnapshot } from './tree.js'
 
 /** A dataset of a tree without its history. */
 export interface TreeEntry

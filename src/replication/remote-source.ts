@@ -11,10 +11,10 @@ import {
   withdrawVolume,
 } from './messages.js'
 import type { Peer } from './peer.js'
+import type { Tree } from './planner/tree.js'
 import { optional } from './remote-destination.js'
 import { readRemoteTree } from './remote-tree.js'
 import type { OnDestination, Outgoing, Source, SourceInventory, StreamOrder, Target } from './sides.js'
-import type { Tree } from './tree.js'
 
 type Welcome = { ticket: string; begin: string; total: bigint }
 

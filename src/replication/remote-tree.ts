@@ -2,10 +2,10 @@ import type { z } from 'zod'
 import { TransportError } from '../errors.js'
 import { listTree, maxAskedVolumes, readPoints } from './messages.js'
 import type { Peer } from './peer.js'
+import { fullName } from './planner/tree.js'
 import { assembleTree, type TreeEntry, type TreePoints } from './read-tree.js'
 import { optional } from './remote-destination.js'
 import type { DestinationTree } from './sides.js'
-import { fullName } from './tree.js'
 
 type Side = z.output<typeof listTree.params>['side']
 

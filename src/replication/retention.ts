@@ -1,7 +1,7 @@
 import { ArgumentError } from '../errors.js'
-import { type NameFilter, nameFilter } from './filter.js'
-import { newestFirst, newestOf, type SnapshotPoint } from './inventory.js'
 import { isSnapshotName } from './names.js'
+import { type NameFilter, nameFilter } from './planner/filter.js'
+import { newestFirst, newestOf, type SnapshotPoint } from './planner/inventory.js'
 
 /**
  * Which snapshots of a dataset to keep. A snapshot stays if any rule keeps it; without any rule all stay.

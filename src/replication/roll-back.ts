@@ -1,8 +1,8 @@
 import { ReplicationError, ZfsError } from '../errors.js'
 import { destroySnapshots, getHolds, release, rollbackTo } from '../lzc/index.js'
-import { newestFirst } from './inventory.js'
 import { readInventory } from './local.js'
 import { isReceivedTag } from './names.js'
+import { newestFirst } from './planner/inventory.js'
 
 /**
  * Rolls a dataset back to a snapshot: destroys the newer ones, then what was written since. A crash in between leaves it with

@@ -1,5 +1,5 @@
-import { FailedSteps } from './failed-steps.js'
-import { isSend, type Step } from './tree-plan.js'
+import { FailedSteps } from './planner/failed-steps.js'
+import { isSend, type Step } from './planner/tree-plan.js'
 
 /** What became of a step of a plan. */
 export type StepOutcome =

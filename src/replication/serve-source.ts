@@ -1,7 +1,6 @@
 import type { z } from 'zod'
 import { ZfsError } from '../errors.js'
 import { type Handler, handle, type RequestContext } from '../transport/index.js'
-import { newestFirst } from './inventory.js'
 import { readInventory } from './local.js'
 import { LocalSource } from './local-source.js'
 import {
@@ -14,12 +13,13 @@ import {
   snapshotVolume,
   withdrawVolume,
 } from './messages.js'
-import { baseWithGuid, type IncrementalBase } from './plan.js'
+import { newestFirst } from './planner/inventory.js'
+import { baseWithGuid, type IncrementalBase } from './planner/plan.js'
+import { fullName } from './planner/tree.js'
 import { listTree } from './read-tree.js'
 import type { Gate, ServeSettings } from './serve.js'
 import type { SourceInventory, StreamOrder, Target } from './sides.js'
 import { factsOf, StreamTeller } from './steps.js'
-import { fullName } from './tree.js'
 
 type OfferParams = z.output<typeof offerVolume.params>
 type SendParams = z.output<typeof sendVolume.params>

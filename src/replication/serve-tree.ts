@@ -2,9 +2,9 @@ import { exists } from '../lzc/index.js'
 import { type Handler, handle, type Verb } from '../transport/index.js'
 import { LocalDestination } from './local-destination.js'
 import { listTree as listTreeMethod, maxPagePoints, readPoints as readPointsMethod } from './messages.js'
+import { fullName } from './planner/tree.js'
 import { listTree, readPoints } from './read-tree.js'
 import type { Gate, ServeSettings, Shows } from './serve.js'
-import { fullName } from './tree.js'
 import { cutHistory, type History, pageOf, visible } from './tree-pages.js'
 
 const verbs: Record<'source' | 'destination', Verb> = { source: 'send', destination: 'inspect' }

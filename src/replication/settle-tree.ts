@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { FlockerError, throwIfAborted } from '../errors.js'
+import { fullName, type Tree, type TreeDataset } from './planner/tree.js'
 import type { Source } from './sides.js'
-import { fullName, type Tree, type TreeDataset } from './tree.js'
 
 interface Settling {
   source: Source

@@ -1,11 +1,11 @@
 /** The two sides of a replication. Each is this host or a peer; what replicates does not know which. */
 import type { Readable, Writable } from 'node:stream'
 import type { DataChannel } from '../transport/index.js'
-import type { SnapshotPoint } from './inventory.js'
 import type { LocalInventory } from './local.js'
-import type { ResumePoint } from './partial.js'
-import type { IncrementalBase } from './plan.js'
-import type { Tree } from './tree.js'
+import type { SnapshotPoint } from './planner/inventory.js'
+import type { ResumePoint } from './planner/partial.js'
+import type { IncrementalBase } from './planner/plan.js'
+import type { Tree } from './planner/tree.js'
 
 /** A snapshot to deliver, and whether a replication made it (then it must not outlive a failure for nothing). */
 export interface Target extends SnapshotPoint {

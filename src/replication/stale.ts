@@ -1,5 +1,5 @@
-import { newestOf } from './inventory.js'
 import { isSnapshotName } from './names.js'
+import { newestOf } from './planner/inventory.js'
 import type { Cursor, OurHold, Traces } from './read-traces.js'
 
 /** Something that a replication has left and that none will use again. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { ReplicationError } from '../errors.js'
 import { deliver } from './deliver.js'
+import { isSend, type SendStep, type Step, type TreePlan } from './planner/tree-plan.js'
 import type { Replication } from './replication.js'
-import { isSend, type SendStep, type Step, type TreePlan } from './tree-plan.js'
 
 /** What all steps of one plan have in common. */
 export interface StepContext extends Omit<Replication, 'volume' | 'replica' | 'transfer' | 'what'> {

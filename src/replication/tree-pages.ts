@@ -1,8 +1,8 @@
 /** How lists of trees are cut into pages, each of which is one message. */
 import type { z } from 'zod'
 import { maxListedDatasets, maxListedTokenBytes, maxPageBookmarks, type readPoints } from './messages.js'
+import { parentName } from './planner/tree.js'
 import type { TreeEntry, TreePoints } from './read-tree.js'
-import { parentName } from './tree.js'
 
 export type History = z.output<typeof readPoints.result>['histories'][number]
 

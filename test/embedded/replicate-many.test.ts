@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as lzc from '../../src/lzc/index.js'
-import { fullName } from '../../src/replication/tree.js'
+import { fullName } from '../../src/replication/planner/tree.js'
 import { useEngine } from './engine.js'
 import { checkClean, stepsOf, withStory } from './tree-story.js'
 import { factsOf, replica, snapshotAll, source } from './trees.js'

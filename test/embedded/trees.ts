@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import * as assert from 'uvu/assert'
 import * as lzc from '../../src/lzc/index.js'
-import { newestOf } from '../../src/replication/inventory.js'
+import { newestOf } from '../../src/replication/planner/inventory.js'
+import { fullName, type TreeDataset } from '../../src/replication/planner/tree.js'
 import { listTree, readTree } from '../../src/replication/read-tree.js'
-import { fullName, type TreeDataset } from '../../src/replication/tree.js'
 import { digest } from './cluster.js'
 
 export const source = 'alpha/flocker/app'

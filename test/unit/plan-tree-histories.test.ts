@@ -5,9 +5,9 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FailedSteps } from '../../src/replication/failed-steps.js'
-import { planTree, type TreePlanOptions } from '../../src/replication/plan-tree.js'
-import { type Finding, isSend, type Step, type TreePlan } from '../../src/replication/tree-plan.js'
+import { FailedSteps } from '../../src/replication/planner/failed-steps.js'
+import { planTree, type TreePlanOptions } from '../../src/replication/planner/plan-tree.js'
+import { type Finding, isSend, type Step, type TreePlan } from '../../src/replication/planner/tree-plan.js'
 import { type ModelDataset, ModelHost, Refused } from './zfs-model.js'
 
 const sequences = Number(process.env.FLOCKER_ZFS_SEQUENCES ?? 1500)

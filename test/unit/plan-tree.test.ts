@@ -1,11 +1,11 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FailedSteps } from '../../src/replication/failed-steps.js'
-import { nameFilter } from '../../src/replication/filter.js'
-import { formatBytes, formatPlan, planTotals } from '../../src/replication/format-plan.js'
-import { planTree, type TreePlanOptions } from '../../src/replication/plan-tree.js'
-import { type Tree, type TreeDataset, withSnapshotNow } from '../../src/replication/tree.js'
-import type { Finding, Step } from '../../src/replication/tree-plan.js'
+import { FailedSteps } from '../../src/replication/planner/failed-steps.js'
+import { nameFilter } from '../../src/replication/planner/filter.js'
+import { formatBytes, formatPlan, planTotals } from '../../src/replication/planner/format-plan.js'
+import { planTree, type TreePlanOptions } from '../../src/replication/planner/plan-tree.js'
+import { type Tree, type TreeDataset, withSnapshotNow } from '../../src/replication/planner/tree.js'
+import type { Finding, Step } from '../../src/replication/planner/tree-plan.js'
 import { tokenOf } from './zfs-model.js'
 
 /** `a1` is a point named a with GUID 1, made in transaction group 1: so GUIDs tell the order. */

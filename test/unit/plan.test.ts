@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Inventory, SnapshotPoint } from '../../src/replication/inventory.js'
-import { planPush } from '../../src/replication/plan.js'
+import type { Inventory, SnapshotPoint } from '../../src/replication/planner/inventory.js'
+import { planPush } from '../../src/replication/planner/plan.js'
 
 /** `a1` is a point named a with GUID 1; its place in the list is its createtxg. */
 function points(words: string): SnapshotPoint[] {

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Step } from '../../src/replication/planner/tree-plan.js'
 import { type RunOptions, runSteps } from '../../src/replication/run-steps.js'
-import type { Step } from '../../src/replication/tree-plan.js'
 
 const point = { name: 's', guid: 1n, createtxg: 1n }
 const send = (name: string) => ({

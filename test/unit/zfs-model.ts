@@ -2,8 +2,8 @@
  * Two ZFS hosts as plain data, to make histories with and to run plans on. It moves no data; what it is for is to refuse what
  * ZFS refuses. The planner never sees it, only the inventories that it gives.
  */
-import type { Tree, TreeDataset } from '../../src/replication/tree.js'
-import type { SendStep, Step } from '../../src/replication/tree-plan.js'
+import type { Tree, TreeDataset } from '../../src/replication/planner/tree.js'
+import type { SendStep, Step } from '../../src/replication/planner/tree-plan.js'
 import type { ResumeToken } from '../../src/stream/index.js'
 
 export class Refused extends Error {}

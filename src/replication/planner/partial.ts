@@ -1,7 +1,7 @@
-import type { SendFlags } from '../lzc/index.js'
-import type { ResumeToken } from '../stream/index.js'
+import type { SendFlags } from '../../lzc/index.js'
+import type { ResumeToken } from '../../stream/index.js'
+import type { MarkedSnapshot } from '../pending.js'
 import type { BookmarkPoint, Inventory, SnapshotPoint } from './inventory.js'
-import type { MarkedSnapshot } from './pending.js'
 import { baseWithGuid, type IncrementalBase } from './plan.js'
 
 /** Where to go on with an interrupted stream, and how to make the same stream again. */

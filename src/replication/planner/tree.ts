@@ -1,5 +1,5 @@
-import { ArgumentError } from '../errors.js'
-import type { ResumeToken } from '../stream/index.js'
+import { ArgumentError } from '../../errors.js'
+import type { ResumeToken } from '../../stream/index.js'
 import type { BookmarkPoint, Inventory, SnapshotPoint } from './inventory.js'
 
 /** What a planner needs to know of a dataset and all that is below it. Plain data, no I/O. */

@@ -1,4 +1,4 @@
-import { ArgumentError } from '../errors.js'
+import { ArgumentError } from '../../errors.js'
 
 /**
  * A regular expression, matched as it stands (so anchor it yourself), or a glob, matched against the whole name: `*` is any
