@@ -73,9 +73,10 @@ export class LocalDestination implements Destination {
       await checkDestination(dataset, begin, origin)
       await ensureParents(dataset, this.settings.root)
       if (least > 0n) await checkSpace(dataset, least)
+      const marks = await this.settings.guard?.receiving(dataset, arrival.from)
       const snapshot = `${dataset}@${arrival.snapshot}`
       const sink = receive(snapshot, {
-        ...replicaOptions(begin),
+        ...replicaOptions(begin, marks),
         ...(origin === undefined ? {} : { origin }),
         resumable: true,
         signal,
@@ -109,6 +110,7 @@ export class LocalDestination implements Destination {
     const dataset = this.datasetOf(volume)
     const release = await this.#claim(dataset)
     try {
+      await this.settings.guard?.changing(dataset)
       const preserved = `${dataset}-preserved-${timeStamp(new Date())}`
       await moveTo(dataset, preserved)
       this.settings.logger.info({ dataset, preserved }, 'gave a diverged dataset another name')
@@ -122,6 +124,7 @@ export class LocalDestination implements Destination {
     const dataset = this.datasetOf(volume)
     const release = await this.#claim(dataset)
     try {
+      await this.settings.guard?.changing(dataset)
       await rollBack(dataset, to, losing)
       this.settings.logger.info({ dataset, to: String(to), lost: losing.map(String) }, 'rolled back')
     } finally {
@@ -143,6 +146,7 @@ export class LocalDestination implements Destination {
     const [dataset, renamed] = [this.datasetOf(volume), this.datasetOf(to)]
     const release = await this.#claim(dataset)
     try {
+      await this.settings.guard?.changing(dataset)
       await moveTo(dataset, renamed)
       this.settings.logger.info({ dataset, renamed }, 'gave a replica the name that its source has')
     } finally {
@@ -209,8 +213,11 @@ async function moveTo(dataset: string, to: string): Promise<void> {
 }
 
 /** A replica must not change by itself: read-only, and mounted only when somebody asks for it. */
-function replicaOptions(begin: BeginRecord): { overrides: Record<string, string>; raw: boolean } {
-  const readonly = { readonly: 'on' }
+function replicaOptions(
+  begin: BeginRecord,
+  marks: Readonly<Record<string, string>> = {},
+): { overrides: Record<string, string>; raw: boolean } {
+  const readonly = { ...marks, readonly: 'on' }
   const overrides = begin.type === 'filesystem' ? { ...readonly, canmount: 'noauto' } : readonly
   return { overrides, raw: begin.features.includes('raw') }
 }

@@ -103,7 +103,14 @@ export async function replicate(
   return exclusively(peer, what, dataset, options, async ({ self, limiter }) => {
     const started = performance.now()
     const logger = peer.host.logger.child({ transferId: randomUUID(), dataset, peer: peer.identity })
-    const common = { self, limiter, logger }
+    const announce = async (name: string): Promise<void> => {
+      const own = fullName(peer.host.root, name)
+      const { guard } = peer.host
+      if (sides.direction === 'to') await guard?.pushing(own, name, peer, options.signal)
+      else await guard?.pulling(own, name, peer, options.signal)
+    }
+    const common = { self, limiter, logger, announce }
+    await announce(volume)
     const trees = await readTrees(sides, options)
     trees.source = await settleTree(sides, trees.source, trees.destination, common.logger, options.signal)
     const taken = await takeSnapshots(sides, trees, options)
@@ -256,7 +263,7 @@ interface Run {
   trees: Trees
   plan: TreePlan
   options: TreeReplicationOptions
-  common: Pick<Replication, 'self' | 'limiter' | 'logger'>
+  common: Pick<Replication, 'self' | 'limiter' | 'logger' | 'announce'>
   /** Gets the GUIDs of the snapshots whose streams were begun. */
   attempted: Set<bigint>
 }

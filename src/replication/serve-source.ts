@@ -33,9 +33,14 @@ export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
   }
   return [
     handle(offerVolume, async (params, { peer }) => offer(sourceFor(params.volume, peer), params)),
-    handle(snapshotVolume, async ({ volume }, { peer }) => sourceFor(volume, peer).takeSnapshot(volume)),
+    handle(snapshotVolume, async ({ volume }, { peer }) => {
+      const source = sourceFor(volume, peer)
+      await settings.guard?.snapshotting(`${settings.root}/${volume}`)
+      return source.takeSnapshot(volume)
+    }),
     handle(snapshotTree, async ({ volume, names }, { peer }) => {
-      for (const name of names) allowed(fullName(volume, name), peer, 'send')
+      const datasets = names.map((name) => allowed(fullName(volume, name), peer, 'send'))
+      for (const dataset of datasets) await settings.guard?.snapshotting(dataset)
       const taken = [...(await sourceFor(volume, peer).takeSnapshots(volume, names)).values()]
       const [{ name, createtxg }] = taken as [Target]
       return { name, createtxg, guids: taken.map(({ guid }) => guid) }

@@ -38,6 +38,7 @@ async function sendStep(context: StepContext, step: SendStep, replica: string): 
   const volume = volumeOf(context, plan.source, step.source)
   const release = claim(volume)
   try {
+    if (volume !== context.volume) await context.announce(volume)
     const transfer = randomUUID()
     const logger = context.logger.child({ transferId: transfer, dataset: step.source })
     const what = `the ${step.kind} stream of ${step.source}@${step.to.name}`
