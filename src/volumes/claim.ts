@@ -24,7 +24,8 @@ export async function announce(
 ): Promise<void> {
   const record = await findRecord(dataset)
   if (record === undefined) return
-  checkOwner(record, host.identity)
+  // A replica is given back to an owner that has lost the volume; that refuses it if it has not.
+  if (record.owner.host !== peer.identity) checkOwner(record, host.identity)
   const has = (await readHistory(dataset)).slice(0, mostNamed).map(({ guid }) => guid)
   const params = { volume, has, ...describe(record, host.identity) }
   try {
@@ -100,7 +101,8 @@ export async function receiveClaim(
   { description, has }: Claim,
   mayOwn: () => void,
 ): Promise<void> {
-  if (description.owner.host !== from) {
+  const givenBack = description.owner.host === host.identity
+  if (description.owner.host !== from && !givenBack) {
     throw new OwnershipError('NOT_OWNER', `${from} says that ${description.owner.host} owns ${dataset}`, { dataset })
   }
   await alone(host, dataset, async () => {
@@ -109,7 +111,7 @@ export async function receiveClaim(
       return
     }
     const guids = new Set(has)
-    const record = (await findRecord(dataset)) ?? (await adopt(dataset, description, guids))
+    const record = (await findRecord(dataset)) ?? (givenBack ? undefined : await adopt(dataset, description, guids))
     if (record === undefined) {
       announced.set(dataset, from, description)
       return
@@ -117,6 +119,7 @@ export async function receiveClaim(
     if (record.id !== description.id) throw anotherVolume(dataset, description.id, record.id, from)
     if (record.owner.host === host.identity && learn(record, host.identity, description.owner).kind === 'learned')
       mayOwn()
+    if (description.owner.host === host.identity) return
     await takeIn(host, dataset, description.owner)
     await becomeReplica(host, dataset)
     if ((await recordOf(dataset)).former) await settleFormer(host, dataset, guids)

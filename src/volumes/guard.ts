@@ -2,8 +2,10 @@ import { ArgumentError, OwnershipError } from '../errors.js'
 import type { Guard, LocalHost, Peer } from '../replication/index.js'
 import { Announced, announce, hear, replicaRecord } from './claim.js'
 import type { VolumesHost } from './context.js'
+import { newestGuid } from './history.js'
 import { checkOwner } from './ownership.js'
 import { encodeRecord, findRecord } from './record.js'
+import { isServed } from './service.js'
 
 /** Lets a volume be sent by its owner only, and written where it is a replica only. Datasets that are no volumes it leaves alone. */
 export class VolumeGuard implements Guard {
@@ -45,6 +47,8 @@ export class VolumeGuard implements Guard {
   async changing(dataset: string): Promise<void> {
     const record = await findRecord(dataset)
     if (record?.owner.host !== this.host.identity) return
+    // It is on its way back to the owner, which has lost it.
+    if ((await newestGuid(dataset)) === undefined && !(await isServed(dataset, record))) return
     throw new OwnershipError('OWNED_HERE', `${this.host.identity} owns ${dataset}: it is not a replica`, {
       dataset,
       next: 'Nothing is received into it, renamed or rolled back. Hand it over first.',

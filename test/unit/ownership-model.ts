@@ -130,7 +130,13 @@ function* eventsOf(world: World, name: HostName): Generator<[string, Change]> {
   const peer = world[other(name)]
   const { left } = world
   if (host.serving && left.writes > 0) {
-    yield ['writes', (next, own) => ((own.head = ++next.acknowledged), next.left.writes--)]
+    yield [
+      'writes',
+      (next, own) => {
+        own.head = ++next.acknowledged
+        next.left.writes--
+      },
+    ]
   }
   if (left.crashes > 0 && host.up) {
     yield ['its process dies', (next) => crash(next, name, false)]
@@ -223,9 +229,10 @@ function* takingEvents(
   if (at === 'frozen' && peer.up && world[name].standing.owner.host !== name) {
     yield [
       'pulls the rest',
-      (_, own, from) => (
-        (own.snapshot = own.head = from.snapshot = from.head), (own.driver = { ...driver, at: 'pulled' })
-      ),
+      (_, own, from) => {
+        from.snapshot = from.head
+        Object.assign(own, { head: from.head, snapshot: from.head, driver: { ...driver, at: 'pulled' } })
+      },
     ]
   }
   if (at === 'pulled') {
