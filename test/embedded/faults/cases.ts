@@ -1,6 +1,6 @@
 /** The cases of a sweep: what was recorded of each operation, times what can happen there. */
 import type { Random } from '../../unit/fuzzing.js'
-import { type Fault, faults, type Where } from './faults.js'
+import { type Fault, faults } from './faults.js'
 import type { Flow, Spot } from './link.js'
 import type { Operation, Side } from './operations.js'
 import { directionOf } from './pair.js'
@@ -30,8 +30,13 @@ export function casesOf(recording: Recording, random: Random): Case[] {
   const { operation } = recording
   const places = placesOf(recording, random)
   return faults.flatMap((fault) =>
-    places.filter(({ where }) => fault.where.includes(where)).map((place) => ({ operation, fault, place })),
+    places.filter((place) => fits(fault, place)).map((place) => ({ operation, fault, place })),
   )
+}
+
+function fits({ where }: Fault, place: Place): boolean {
+  if (where.includes(place.where)) return true
+  return where.includes('message') && place.where === 'step' && /^(say|frame) /.test(place.step)
 }
 
 function placesOf({ operation, steps, flows }: Recording, random: Random): Place[] {
@@ -78,7 +83,7 @@ function describe(place: Place): string {
 export function mixed(cases: readonly Case[], random: Random): Case[] {
   const groups = new Map<string, Case[]>()
   for (const each of shuffled(cases, random)) {
-    const key = `${each.fault.name} ${each.place.where satisfies Where}`
+    const key = `${each.fault.name} ${each.place.where}`
     groups.set(key, [...(groups.get(key) ?? []), each])
   }
   const order = shuffled([...groups.values()], random)

@@ -4,8 +4,11 @@ import type { Strike } from './link.js'
 import type { Operation, RunOptions } from './operations.js'
 import { otherSide, type Pair } from './pair.js'
 
-/** Where a fault may strike: at a step of a host, which stands still meanwhile; at a record on the wire; in the middle of the data. */
-export type Where = 'step' | 'record' | 'data'
+/**
+ * Where a fault may strike: at a step of a host, which stands still meanwhile; of a `message` only, for what happens on the wire does no
+ * harm before there is one; at a record on the wire; in the middle of the data.
+ */
+export type Where = 'step' | 'message' | 'record' | 'data'
 
 export interface Fault {
   name: string
@@ -61,10 +64,10 @@ export const faults: readonly Fault[] = [
     codes: [...lost, 'GARBLED', 'TLS_FAILED'],
     certain: 'data',
   },
-  { name: 'short delay', where: ['step', 'data'], strike: ({ link }) => link.hold(shortMilliseconds), codes: [] },
+  { name: 'short delay', where: ['message', 'data'], strike: ({ link }) => link.hold(shortMilliseconds), codes: [] },
   {
     name: 'stall',
-    where: ['step', 'data'],
+    where: ['message', 'data'],
     strike: ({ link }) => link.hold(stallMilliseconds),
     options: stall,
     codes: ['TIMEOUT'],

@@ -140,7 +140,7 @@ export class Link implements AsyncDisposable {
     }
     flow.bytes += passed.length
     if (to.destroyed) return
-    if (!to.write(passed)) await Promise.race([once(to, 'drain'), once(to, 'close')])
+    if (!to.write(passed)) await drained(to)
     await this.#pace(record.length, flow)
   }
 
@@ -172,4 +172,16 @@ function recordLength(bytes: Buffer): number | undefined {
   if (bytes.length < headerBytes) return undefined
   const length = headerBytes + bytes.readUInt16BE(3)
   return bytes.length < length ? undefined : length
+}
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      socket.off('drain', done)
+      socket.off('close', done)
+      resolve()
+    }
+    socket.on('drain', done)
+    socket.on('close', done)
+  })
 }

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { FlockerError, type Host, type Peer, pullVolume, pushVolume, replicate } from '../../../src/index.js'
 import * as lzc from '../../../src/lzc/index.js'
+import { ensureParents } from '../../../src/replication/index.js'
 import { createDisk, write } from '../trees.js'
 
 export type Side = 'alpha' | 'beta'
@@ -92,37 +93,32 @@ function failed(errors: readonly Error[]): Pick<Ended, 'codes' | 'messages'> {
   }
 }
 
-/** How large a disk is, and how much of it changes, in MiB. */
-const diskMebibytes = 4
-const mebibyte = 1024 * 1024
+const diskBytes = 2 * 1024 * 1024
+/** How much of a disk changes: more than what a receive that breaks off may not have taken yet. */
+export const changedBytes = diskBytes
 
 /** Makes the content of an operation on the source. */
 export async function createContent(host: Host, content: Operation['content'], volume: string): Promise<void> {
+  const root = `${host.root}/${volume}`
   if (content === 'disk') {
-    await host.createVolume(volume, { size: diskMebibytes * mebibyte })
-    await changeContent(host, content, volume)
+    await host.createVolume(volume, { size: diskBytes })
+    await lzc.writeVolume(root, 0n, randomBytes(changedBytes))
     return
   }
-  const root = `${host.root}/${volume}`
-  // Makes what is above it.
-  await host.createVolume(`${volume}/top`, { size: mebibyte })
-  await lzc.create(`${root}/a`)
-  await createDisk(`${root}/a/disk`, 2)
-  await createDisk(`${root}/b`, 1)
-  await lzc.snapshot(`${root}/b@origin`)
-  await lzc.clone(`${root}/b@origin`, `${root}/copy`)
+  await ensureParents(root, host.root)
+  for (const dataset of [root, `${root}/a`]) await lzc.create(dataset, { properties: { canmount: 'off' } })
+  await createDisk(`${root}/a/disk`, 1)
 }
 
 /** Changes it, a tree in all ways that lead to steps of their own. */
 export async function changeContent(host: Host, content: Operation['content'], volume: string): Promise<void> {
   const root = `${host.root}/${volume}`
   if (content === 'disk') {
-    for (let at = 0; at < 2; at++) await lzc.writeVolume(root, BigInt(at * mebibyte), randomBytes(mebibyte))
+    await lzc.writeVolume(root, 0n, randomBytes(changedBytes))
     return
   }
-  await write(`${root}/a/disk`, 512)
-  await write(`${root}/copy`, 64)
   await lzc.rename(`${root}/a`, `${root}/moved`)
-  await createDisk(`${root}/new`, 1)
-  await lzc.clone(`${root}/b@origin`, `${root}/another`)
+  await write(`${root}/moved/disk`, 512)
+  await lzc.snapshot(`${root}/moved/disk@origin`)
+  await lzc.clone(`${root}/moved/disk@origin`, `${root}/copy`)
 }

@@ -1,18 +1,21 @@
 /** Runs an operation with a fault at one place, recovers, runs it again, and looks at what there is then. */
 import { setTimeout as wait } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
-import { type Case, dataFlow, type Recording } from './cases.js'
+import type { Case, Recording } from './cases.js'
 import { type Fault, within } from './faults.js'
 import { PowerCut } from './host-process.js'
 import type { Strike } from './link.js'
 import { checkConverged, checkDiscarded } from './look.js'
-import type { Ended, Operation } from './operations.js'
+import { changedBytes, type Ended, type Operation } from './operations.js'
 import { directionOf, otherSide, type Pair } from './pair.js'
 
 const sides = ['alpha', 'beta'] as const
 
 /** How long anything may take: whoever is lost is noticed within ten seconds, and the machine may be busy. */
 const longestMilliseconds = 60_000
+
+/** How often a volume is used: its snapshots become more. */
+const mostUses = 4
 
 /** What came of a case: whether the fault struck, and what the operation ended with, `power cut` where its own host did. */
 export interface Outcome {
@@ -22,6 +25,9 @@ export interface Outcome {
 
 export class Sweep {
   #number = 0
+  readonly #converged = new Map<Operation, { volume: string; uses: number }>()
+  /** Volumes that are of no use any more. */
+  readonly #used: string[] = []
   /** The descriptors of each process that has done something. */
   readonly #descriptors = new Map<number, number>()
 
@@ -99,35 +105,45 @@ export class Sweep {
     return within(longestMilliseconds, operation.name, this.pair.run(operation, volume))
   }
 
-  /** Makes a volume for the operation; its name. */
+  /** Makes what there is before the operation; the volume's name. */
   async #prepare(operation: Operation): Promise<string> {
     const { content, source, state } = operation
-    const { pair } = this
-    this.#number += 1
-    const volume = content === 'disk' ? `case-${this.#number}/disk` : `case-${this.#number}`
-    const host = pair.host(source)
-    await host.ask('createContent', content, volume)
-    if (state === 'nothing') return volume
-    pair.link.begin()
-    checkWent(await this.#run(operation, volume))
-    await host.ask('changeContent', content, volume)
+    const change = () => this.pair.host(source).ask('changeContent', content, volume)
+    const removed = this.#removeUsed()
+    const volume = this.#converged.get(operation)?.volume ?? (await this.#create(operation))
+    if (state !== 'nothing') await change()
     if (state === 'part') {
-      await this.#leavePart(operation, volume, dataFlow(operation, pair.link.flows).bytes / 2)
-      await host.ask('changeContent', content, volume)
+      await this.#leavePart(operation, volume)
+      await change()
     }
+    // It would take steps of its own.
+    await removed
     return volume
   }
 
-  async #leavePart(operation: Operation, volume: string, offset: number): Promise<void> {
+  async #create(operation: Operation): Promise<string> {
+    const { content, source, state } = operation
+    this.#number += 1
+    const volume = content === 'disk' ? `case-${this.#number}/disk` : `case-${this.#number}`
+    await this.pair.host(source).ask('createContent', content, volume)
+    if (state !== 'nothing') checkWent(await this.#run(operation, volume))
+    return volume
+  }
+
+  /** Cuts the link when most of the data is over. */
+  async #leavePart(operation: Operation, volume: string): Promise<void> {
     const { pair } = this
-    const spot = { connection: 1, direction: directionOf(operation), offset: Math.floor(offset) }
+    const spot = { connection: 1, direction: directionOf(operation), offset: (changedBytes * 3) / 4 }
     const strike: Strike = (record) => {
       pair.link.cut()
       return record
     }
     pair.link.begin({ spot, strike })
+    // What arrives is to be taken before more does.
+    pair.link.bytesPerSecond = 8 * changedBytes
     const { codes } = await this.#run(operation, volume)
     assert.is(codes.length, 1, 'a part is left')
+    pair.link.bytesPerSecond = Number.POSITIVE_INFINITY
     pair.link.mend()
     const destination = pair.host(otherSide(operation.source))
     await eventually('a part is left', async () => (await destination.ask('kept', volume)) > 0n)
@@ -137,14 +153,30 @@ export class Sweep {
   async #check(operation: Operation, volume: string): Promise<void> {
     const { pair } = this
     checkConverged(await pair.look(operation, volume))
+    this.#keep(operation, volume)
     for (const side of sides) {
       const host = pair.host(side)
-      const key = host.pid
-      const most = this.#descriptors.get(key)
-      if (most === undefined) this.#descriptors.set(key, await host.descriptors())
+      const most = this.#descriptors.get(host.pid)
+      if (most === undefined) this.#descriptors.set(host.pid, await host.descriptors())
       // Sockets may take a second for their last words.
       else await eventually(`${side} has at most ${most} descriptors`, async () => (await host.descriptors()) <= most)
-      await host.ask('remove', volume.replace(/\/.*/, ''))
+    }
+  }
+
+  /** A disk that has converged is where the next case of the operation begins, for some times. */
+  #keep(operation: Operation, volume: string): void {
+    const uses = (this.#converged.get(operation)?.uses ?? 0) + 1
+    if (operation.state !== 'nothing' && operation.content === 'disk' && uses < mostUses) {
+      this.#converged.set(operation, { volume, uses })
+      return
+    }
+    this.#converged.delete(operation)
+    this.#used.push(volume)
+  }
+
+  async #removeUsed(): Promise<void> {
+    for (const volume of this.#used.splice(0)) {
+      await Promise.all(sides.map((side) => this.pair.host(side).ask('remove', volume.replace(/\/.*/, ''))))
     }
   }
 }
