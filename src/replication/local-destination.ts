@@ -80,6 +80,8 @@ export class LocalDestination implements Destination {
         resumable: true,
         signal,
       })
+      // Its outcome tells; an error that nobody listens to, before anything moves, would end the process.
+      sink.on('error', () => undefined)
       return { body: { sink }, outcome: this.#outcome(sink, dataset, arrival, begin).finally(release) }
     } catch (error) {
       release()
