@@ -61,6 +61,7 @@ class Tally {
 
 test('faults at every step', async () => {
   const all = await allCases()
+  console.log(`${all.length} cases in all, seed ${seed}`)
   const cases = chosen(all)
   const tally = new Tally()
   const broken = (name: string, error: unknown): void => {
@@ -72,7 +73,7 @@ test('faults at every step', async () => {
     await withSweep(async (sweep) => {
       for (; !next.done; next = cases.next()) {
         const name = nameOf(next.value)
-        if (asked !== '') console.log(name)
+        if (asked !== '') console.log(`${tally.ran}: ${name}`)
         tally.ran += 1
         try {
           const { struck, codes } = await sweep.run(next.value)

@@ -27,15 +27,16 @@ export class HostProcess implements AsyncDisposable {
   readonly #exit: Promise<unknown>
   #lastId = 0
   #standing = false
-  #gone = false
+  #cut = false
+  #gone: string | undefined
 
   private constructor(
     readonly identity: Side,
     private readonly child: ChildProcess,
   ) {
-    this.#exit = once(child, 'exit').then(() => {
-      this.#gone = true
-      for (const { reject } of this.#waiting.values()) reject(new PowerCut(`${identity} is gone`))
+    this.#exit = once(child, 'exit').then(([status, signal]) => {
+      this.#gone = `${identity} has ended with ${signal ?? `status ${status}`}`
+      for (const { reject } of this.#waiting.values()) reject(this.#end)
       this.#waiting.clear()
     })
     child.on('message', (answered: Answered) => this.#answered(answered))
@@ -66,8 +67,18 @@ export class HostProcess implements AsyncDisposable {
     return this.child.pid as number
   }
 
+  /**
+   * Whether it is there, and nobody has cut its power.
+   * @throws where it has ended by itself
+   */
   get alive(): boolean {
-    return !this.#gone
+    if (this.#gone !== undefined && !this.#cut) throw this.#end
+    return this.#gone === undefined
+  }
+
+  get #end(): Error {
+    const message = this.#gone ?? ''
+    return this.#cut ? new PowerCut(message) : new Error(message)
   }
 
   get #harness(): Duplex {
@@ -75,7 +86,7 @@ export class HostProcess implements AsyncDisposable {
   }
 
   ask<Name extends keyof Commands>(name: Name, ...args: Arguments<Name>): Promise<Result<Name>> {
-    if (this.#gone) return Promise.reject(new PowerCut(`${this.identity} is gone`))
+    if (this.#gone !== undefined) return Promise.reject(this.#end)
     this.#lastId += 1
     const asked: Asked = { id: this.#lastId, name, args }
     return new Promise((resolve, reject) => {
@@ -101,6 +112,7 @@ export class HostProcess implements AsyncDisposable {
 
   /** Pulls the plug. */
   async cutPower(): Promise<void> {
+    this.#cut = this.#gone === undefined
     this.child.kill('SIGKILL')
     await this.#exit
   }
