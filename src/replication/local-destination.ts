@@ -12,6 +12,7 @@ import {
   version,
 } from '../lzc/index.js'
 import { checkDestination, checkSpace } from './check-destination.js'
+import { busyMilliseconds } from './claims.js'
 import { keep, keepOnly } from './keep.js'
 import { readInventory } from './local.js'
 import { checkSnapshotName, checkVolumeName, receivedTag, timeStamp } from './names.js'
@@ -22,12 +23,6 @@ import { readTree } from './read-tree.js'
 import { rollBack } from './roll-back.js'
 import type { Arrival, Destination, DestinationInventory, DestinationTree, Incoming, Received } from './sides.js'
 import { checkReceivable } from './stream-support.js'
-
-/**
- * How long a request waits for a receive of the same volume that is being cancelled, in milliseconds: a sender that is gone
- * without a word is noticed within eight seconds.
- */
-const busyMilliseconds = 12_000
 
 /** This host as a receiving side: its replicas are read-only and unmounted. */
 export class LocalDestination implements Destination {
@@ -81,6 +76,8 @@ export class LocalDestination implements Destination {
         resumable: true,
         signal,
       })
+      // Its outcome tells; an error that nobody listens to, before anything moves, would end the process.
+      sink.on('error', () => undefined)
       return { body: { sink }, outcome: this.#outcome(sink, dataset, arrival, begin).finally(release) }
     } catch (error) {
       release()

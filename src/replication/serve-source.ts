@@ -1,6 +1,7 @@
 import type { z } from 'zod'
-import { ZfsError } from '../errors.js'
+import { ReplicationError, ZfsError } from '../errors.js'
 import { type Handler, handle, type RequestContext } from '../transport/index.js'
+import { busyMilliseconds, type Claims } from './claims.js'
 import { readInventory } from './local.js'
 import { LocalSource } from './local-source.js'
 import {
@@ -25,23 +26,59 @@ type OfferParams = z.output<typeof offerVolume.params>
 type SendParams = z.output<typeof sendVolume.params>
 type SendContext = RequestContext<z.output<typeof sendVolume.event>>
 
-/** This host as the sending side of what peers pull. */
+/**
+ * This host as the sending side of what peers pull. Of one dataset one peer is served one request at a time: what is under way for a
+ * connection that was lost has ended, and been settled, before the peer goes on over another.
+ */
 export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
   const sourceFor = (volume: string, peer: string): LocalSource => {
     const dataset = allowed(volume, peer, 'send')
     return new LocalSource(settings.identity, peer, () => dataset, settings.logger.child({ dataset, peer }))
   }
+  const serveSend = async (params: SendParams, context: SendContext): Promise<{ bytes: bigint }> => {
+    const source = sourceFor(params.volume, context.peer)
+    const dataset = allowed(params.volume, context.peer, 'send')
+    const order = await orderOf(dataset, params, context.peer)
+    const logger = settings.logger.child({ transferId: params.transfer, dataset, peer: context.peer })
+    const about = { transferId: params.transfer, volume: params.volume, peer: context.peer, side: 'send' } as const
+    const teller = StreamTeller.serving(factsOf(order), about, logger)
+    try {
+      const { bytes } = await sendTo(source, order, context, teller)
+      teller.done(bytes)
+      return { bytes }
+    } catch (error) {
+      teller.failed(error)
+      throw error
+    }
+  }
+  const inTurn = async <T>(volumes: readonly string[], peer: string, run: () => Promise<T>): Promise<T> => {
+    const datasets = volumes.map((volume) => allowed(volume, peer, 'send'))
+    const releases: (() => void)[] = []
+    try {
+      for (const dataset of datasets) releases.push(await claim(settings.claims, dataset, peer))
+      return await run()
+    } finally {
+      for (const release of releases) release()
+    }
+  }
   return [
-    handle(offerVolume, async (params, { peer }) => offer(sourceFor(params.volume, peer), params)),
-    handle(snapshotVolume, async ({ volume }, { peer }) => {
-      const source = sourceFor(volume, peer)
-      await settings.guard?.snapshotting(`${settings.root}/${volume}`)
-      return source.takeSnapshot(volume)
-    }),
+    handle(offerVolume, async (params, { peer }) =>
+      inTurn([params.volume], peer, () => offer(sourceFor(params.volume, peer), params)),
+    ),
+    handle(snapshotVolume, async ({ volume }, { peer }) =>
+      inTurn([volume], peer, async () => {
+        const source = sourceFor(volume, peer)
+        await settings.guard?.snapshotting(allowed(volume, peer, 'send'))
+        return source.takeSnapshot(volume)
+      }),
+    ),
     handle(snapshotTree, async ({ volume, names }, { peer }) => {
-      const datasets = names.map((name) => allowed(fullName(volume, name), peer, 'send'))
-      for (const dataset of datasets) await settings.guard?.snapshotting(dataset)
-      const taken = [...(await sourceFor(volume, peer).takeSnapshots(volume, names)).values()]
+      const volumes = names.map((name) => fullName(volume, name))
+      const targets = await inTurn(volumes, peer, async () => {
+        for (const each of volumes) await settings.guard?.snapshotting(allowed(each, peer, 'send'))
+        return sourceFor(volume, peer).takeSnapshots(volume, names)
+      })
+      const taken = [...targets.values()]
       const [{ name, createtxg }] = taken as [Target]
       return { name, createtxg, guids: taken.map(({ guid }) => guid) }
     }),
@@ -50,33 +87,30 @@ export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
       const order = await orderOf(dataset, { ...params, transfer: '', resume: undefined }, peer)
       return { bytes: await sourceFor(params.volume, peer).estimate(order) }
     }),
-    handle(confirmVolume, async ({ volume, guid }, { peer }) => {
-      const source = sourceFor(volume, peer)
-      await source.confirm(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
-      return {}
-    }),
-    handle(withdrawVolume, async ({ volume, guid }, { peer }) => {
-      const source = sourceFor(volume, peer)
-      await source.withdraw(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
-      return {}
-    }),
-    handle(sendVolume, async (params, context) => {
-      const source = sourceFor(params.volume, context.peer)
-      const dataset = allowed(params.volume, context.peer, 'send')
-      const order = await orderOf(dataset, params, context.peer)
-      const logger = settings.logger.child({ transferId: params.transfer, dataset, peer: context.peer })
-      const about = { transferId: params.transfer, volume: params.volume, peer: context.peer, side: 'send' } as const
-      const teller = StreamTeller.serving(factsOf(order), about, logger)
-      try {
-        const { bytes } = await sendTo(source, order, context, teller)
-        teller.done(bytes)
-        return { bytes }
-      } catch (error) {
-        teller.failed(error)
-        throw error
-      }
-    }),
+    handle(confirmVolume, async ({ volume, guid }, { peer }) =>
+      inTurn([volume], peer, async () => {
+        const source = sourceFor(volume, peer)
+        await source.confirm(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
+        return {}
+      }),
+    ),
+    handle(withdrawVolume, async ({ volume, guid }, { peer }) =>
+      inTurn([volume], peer, async () => {
+        const source = sourceFor(volume, peer)
+        await source.withdraw(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
+        return {}
+      }),
+    ),
+    handle(sendVolume, async (params, context) =>
+      inTurn([params.volume], context.peer, () => serveSend(params, context)),
+    ),
   ]
+}
+
+async function claim(claims: Claims, dataset: string, peer: string): Promise<() => void> {
+  const release = await claims.takeWithin(`serve ${dataset} to ${peer}`, busyMilliseconds)
+  if (release !== undefined) return release
+  throw new ReplicationError('SENDER_BUSY', `${dataset} is being sent to ${peer} already`, { dataset })
 }
 
 async function offer(source: LocalSource, { volume, has, complete, partial, after }: OfferParams) {
