@@ -15,7 +15,7 @@ export {
 } from './list.js'
 export { type MountOptions, mount, mountAll, unmount, unmountAll } from './mount.js'
 export { discardPartialReceive, readReceiveBeginning, readResumeToken } from './partial-receive.js'
-export { getPool, listPools, type Pool, type PoolHealth, type PoolScan, type PoolSpace } from './pools.js'
+export { getPool, listPools, type Pool, type PoolHealth, type PoolScan, type PoolSpace, readImport } from './pools.js'
 export { getProperties, getReceivedProperties, inheritProperty, setProperties } from './properties.js'
 export type { DatasetType, PropertySource, PropertyValue } from './property-reading.js'
 export type { Vdev, VdevRole, VdevState } from './vdev.js'

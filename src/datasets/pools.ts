@@ -1,6 +1,6 @@
 import { ArgumentError } from '../errors.js'
 import { zfsError } from '../lzc/errors.js'
-import { checkDataset } from '../lzc/names.js'
+import { checkDataset, poolOf } from '../lzc/names.js'
 import { openAddon } from '../lzc/native.js'
 import { decodeNvlist, type NvList } from '../lzc/nvlist.js'
 import { poolPropertyValue, readPoolProperties } from './pool-properties.js'
@@ -88,6 +88,19 @@ export async function getPool(name: string): Promise<Pool> {
   const { errno, list, number = 0n } = await openAddon().poolStatus(name)
   if (errno !== 0 || list === undefined) throw zfsError('have its properties read', errno, name)
   return readPool(decodeNvlist(list), await readPoolProperties(name), Number(number))
+}
+
+/**
+ * Names the import of a dataset's pool by its moment (ZPOOL_CONFIG_LOADED_TIME): another one after each start of the machine, and each
+ * move of the pool.
+ * @throws ZfsError `NOT_FOUND`
+ */
+export async function readImport(dataset: string): Promise<string> {
+  const pool = poolOf(dataset)
+  const { errno, list } = await openAddon().poolStatus(pool)
+  if (errno !== 0 || list === undefined) throw zfsError('have its properties read', errno, pool)
+  const [seconds, nanoseconds] = decodeNvlist(list).initial_load_time as BigUint64Array
+  return `${seconds}.${nanoseconds}`
 }
 
 /**

@@ -1,8 +1,16 @@
 /** Which process is at work, so that another one of this machine can tell whether it still is. */
+import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { bootId } from './service.js'
+import { isEmbedded } from '../lzc/index.js'
 
 let mark: Promise<string> | undefined
+
+/** An embedded pool is its process's alone: no other one's marks are those of a process that lives. */
+const embedded = randomUUID()
+
+async function bootId(): Promise<string> {
+  return isEmbedded() ? embedded : (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+}
 
 /** Names this process: the boot, its number, and when it was started. */
 export function thisProcess(): Promise<string> {

@@ -16,7 +16,7 @@ export const recordNames = {
   lease: 'flocker-zfs:lease',
   /** The hosts that may be promoted, by identity. */
   peers: 'flocker-zfs:peers',
-  /** The boot during which this host has begun to serve it. */
+  /** The import of the pool since which this host serves it. */
   active: 'flocker-zfs:active',
   /** The size that a filesystem is limited to, in bytes. */
   size: 'flocker-zfs:size',

@@ -1,17 +1,8 @@
 /** A volume in service, and out of it: writable and mounted on the owner, neither elsewhere. */
-import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { getProperties, mount, setProperties, unmount } from '../datasets/index.js'
+import { getProperties, mount, readImport, setProperties, unmount } from '../datasets/index.js'
 import { ZfsError } from '../errors.js'
 import { isEmbedded } from '../lzc/index.js'
 import { encodeRecord, type VolumeRecord } from './record.js'
-
-const thisProcess = randomUUID()
-
-/** Names the time since this machine has booted; an embedded pool is in service as long as its process. */
-export async function bootId(): Promise<string> {
-  return isEmbedded() ? thisProcess : (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
-}
 
 /** How a dataset stands with its host. */
 export interface Service {
@@ -38,10 +29,10 @@ export async function readService(dataset: string): Promise<Service> {
   }
 }
 
-/** Whether this host has put it into service since it booted, and has not taken it out again. */
+/** Whether this host has put it into service since its pool was imported, and has not taken it out again. */
 export async function isServed(dataset: string, { active }: Pick<VolumeRecord, 'active'>): Promise<boolean> {
   const { type, writable, mounted } = await readService(dataset)
-  return writable && (type === 'volume' ? active === (await bootId()) : mounted)
+  return writable && (type === 'volume' ? active === (await readImport(dataset)) : mounted)
 }
 
 /**
@@ -62,7 +53,10 @@ export async function putIntoService(
   const filesystem = type === 'filesystem'
   await setProperties(dataset, {
     readonly: 'off',
-    ...encodeRecord({ active: await bootId(), ...(here === undefined || path === here ? {} : { path: here }) }),
+    ...encodeRecord({
+      active: await readImport(dataset),
+      ...(here === undefined || path === here ? {} : { path: here }),
+    }),
     ...(filesystem ? { canmount: canmountFor(peers) } : {}),
     ...(filesystem && size !== undefined ? { refquota: size } : {}),
   })

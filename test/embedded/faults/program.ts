@@ -19,6 +19,7 @@ import {
   runOperation,
   type Side,
 } from './operations.js'
+import { ownershipCommands } from './ownership-commands.js'
 import { Steps, watchSteps } from './steps.js'
 
 const poolBytes = 1n << 30n
@@ -80,6 +81,8 @@ const commands = {
     const token = (await getProperties(dataset)).receive_resume_token?.value
     return typeof token === 'string' && token !== '' ? decodeResumeToken(token).bytes : 0n
   },
+
+  ...ownershipCommands(() => host),
 
   remove: (volume: string): Promise<void> => remove(`${host.root}/${volume}`),
 

@@ -49,7 +49,7 @@ export class Steps {
   }
 }
 
-const changing = [
+export const changing = [
   'create',
   'clone',
   'snapshot',
@@ -64,6 +64,8 @@ const changing = [
   'destroyBookmarks',
   'setProperties',
   'inheritProperty',
+  'channelProgram',
+  'promote',
   'send',
   'receive',
 ]
