@@ -13,6 +13,8 @@ export interface PairOptions {
   disk?: string
   betaDisk?: string
   memory?: string
+  /** More flags of beta's agent. */
+  agentFlags?: string[]
   /** What beta's agent allows; by default all that a push needs, below POOL/flocker. */
   rules?: (root: string) => Rule[]
 }
@@ -75,6 +77,7 @@ async function followLog(agent: LabProcess, log: string[]): Promise<void> {
 
 interface PairParts {
   lab: Lab
+  agentFlags: string[]
   certificates: string
   rules: Rule[]
 }
@@ -89,7 +92,12 @@ export async function assemble(options: PairOptions): Promise<PairParts> {
     ],
   })
   const rules = (options.rules ?? allowAll)(root(lab.host('beta')))
-  return { lab, rules, certificates: await mkdtemp(join(tmpdir(), 'flocker-zfs-')) }
+  return {
+    lab,
+    rules,
+    agentFlags: options.agentFlags ?? [],
+    certificates: await mkdtemp(join(tmpdir(), 'flocker-zfs-')),
+  }
 }
 
 export class Pair implements AsyncDisposable {
@@ -153,7 +161,8 @@ export class Pair implements AsyncDisposable {
 
   /** Starts `flocker-zfs agent` on beta and waits until it listens. */
   async startAgent(): Promise<void> {
-    this.agent = await startAgent(this.beta, ['--pool', this.beta.pool], this.parts.rules, this.agentLog)
+    const flags = ['--pool', this.beta.pool, ...this.parts.agentFlags]
+    this.agent = await startAgent(this.beta, flags, this.parts.rules, this.agentLog)
   }
 
   /** Powers a host on again after a cut: same disks, pool imported, credentials (which live in memory) put back. */
