@@ -27,6 +27,7 @@ export {
   formatPlan,
   isTransient,
   type Lag,
+  type LeftOutProperty,
   type NameFilter,
   type OurHold,
   onReplicationEvent,
@@ -36,6 +37,7 @@ export {
   type PeerReplica,
   type PeerStatus,
   type Progress,
+  type PropertyOptions,
   type Pruned,
   type PruneOptions,
   type PushSource,
@@ -74,6 +76,7 @@ export {
   type TreeReplicationOptions,
   type TreeReplicationResult,
   type VolumeStatus,
+  type WhyLeftOut,
 } from './replication/index.js'
 export {
   decodeResumeToken,

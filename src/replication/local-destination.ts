@@ -1,4 +1,11 @@
-import { discardPartialReceive, getProperties, listDatasets, readResumeToken, unmount } from '../datasets/index.js'
+import {
+  discardPartialReceive,
+  getProperties,
+  keepLocalProperties,
+  listDatasets,
+  readResumeToken,
+  unmount,
+} from '../datasets/index.js'
 import { ReplicationError } from '../errors.js'
 import {
   type BeginRecord,
@@ -6,11 +13,13 @@ import {
   exists,
   isEmbedded,
   parseBeginRecord,
+  type ReceiveOptions,
   type ReceiveStream,
   receive,
   rename,
   version,
 } from '../lzc/index.js'
+import { type Admitted, admitProperties, type LeftOutProperty } from './admit-properties.js'
 import { checkDestination, checkSpace } from './check-destination.js'
 import { keep, keepOnly } from './keep.js'
 import { readInventory } from './local.js'
@@ -31,7 +40,11 @@ const busyMilliseconds = 12_000
 
 /** This host as a receiving side: its replicas are read-only and unmounted. */
 export class LocalDestination implements Destination {
-  constructor(private readonly settings: LocalHost) {}
+  /** @param allows whether a dataset may be given a property that is held back otherwise; none unless said */
+  constructor(
+    private readonly settings: LocalHost,
+    private readonly allows: (dataset: string, property: string) => boolean = () => false,
+  ) {}
 
   get identity(): string {
     return this.settings.identity
@@ -74,13 +87,18 @@ export class LocalDestination implements Destination {
       await ensureParents(dataset, this.settings.root)
       if (least > 0n) await checkSpace(dataset, least)
       const snapshot = `${dataset}@${arrival.snapshot}`
+      const admitted = this.#admit(dataset, arrival, begin)
+      if (admitted.received !== undefined && (await exists(dataset))) await keepLocalProperties(dataset)
       const sink = receive(snapshot, {
-        ...replicaOptions(begin),
+        ...replicaOptions(begin, admitted),
         ...(origin === undefined ? {} : { origin }),
         resumable: true,
         signal,
       })
-      return { body: { sink }, outcome: this.#outcome(sink, dataset, arrival, begin).finally(release) }
+      return {
+        body: { sink },
+        outcome: this.#outcome(sink, dataset, arrival, begin, admitted.leftOut).finally(release),
+      }
     } catch (error) {
       release()
       throw error
@@ -168,13 +186,31 @@ export class LocalDestination implements Destination {
     return `${this.datasetOf(origin.volume)}@${origin.snapshot}`
   }
 
-  async #outcome(sink: ReceiveStream, dataset: string, arrival: Arrival, { toguid }: BeginRecord): Promise<Received> {
-    const { bytes } = await sink.result
+  #admit(dataset: string, { properties }: Arrival, { type }: BeginRecord): Admitted {
+    if (properties === undefined) return { received: undefined, overrides: {}, leftOut: [] }
+    return admitProperties(properties, type === 'volume' ? 'volume' : 'filesystem', (name) =>
+      this.allows(dataset, name),
+    )
+  }
+
+  async #outcome(
+    sink: ReceiveStream,
+    dataset: string,
+    arrival: Arrival,
+    { toguid }: BeginRecord,
+    notAdmitted: readonly LeftOutProperty[],
+  ): Promise<Received> {
+    const { bytes, propertyErrors } = await sink.result
+    const refused = Object.keys(propertyErrors).map((name) => ({ name, why: 'refused' as const }))
+    const leftOut = [...notAdmitted, ...refused]
+    if (leftOut.length > 0) {
+      this.settings.logger.warn({ dataset, leftOut, errno: propertyErrors }, 'properties were left out')
+    }
     const snapshot = `${dataset}@${arrival.snapshot}`
     const { guid } = await getProperties(snapshot)
     if (guid?.value === toguid) {
       await this.#keepBase(dataset, snapshot, arrival.from, toguid)
-      return { guid: toguid, bytes }
+      return { guid: toguid, bytes, leftOut }
     }
     throw new ReplicationError('GUID_MISMATCH', `${snapshot} has GUID ${guid?.value} where ${toguid} was announced`, {
       dataset: snapshot,
@@ -195,6 +231,9 @@ export class LocalDestination implements Destination {
   }
 }
 
+/** For a host that pulls: what its own options name in full may come in. */
+export const asSaid = (): boolean => true
+
 const claimOf = (dataset: string): string => `receive ${dataset}`
 
 /** Renames a dataset and all below it, of which nothing stays mounted. */
@@ -208,9 +247,15 @@ async function moveTo(dataset: string, to: string): Promise<void> {
   await rename(dataset, to)
 }
 
-/** A replica must not change by itself: read-only, and mounted only when somebody asks for it. */
-function replicaOptions(begin: BeginRecord): { overrides: Record<string, string>; raw: boolean } {
-  const readonly = { readonly: 'on' }
-  const overrides = begin.type === 'filesystem' ? { ...readonly, canmount: 'noauto' } : readonly
-  return { overrides, raw: begin.features.includes('raw') }
+/** A replica must not change by itself: read-only, and mounted only when somebody asks for it, unless told otherwise. */
+function replicaOptions(
+  begin: BeginRecord,
+  { received, overrides }: Admitted,
+): Pick<ReceiveOptions, 'properties' | 'overrides' | 'raw'> {
+  const still = { readonly: 'on', ...(begin.type === 'filesystem' && { canmount: 'noauto' }) }
+  return {
+    ...(received && { properties: received }),
+    overrides: { ...still, ...overrides },
+    raw: begin.features.includes('raw'),
+  }
 }
