@@ -128,6 +128,7 @@ conformance('receive', (test, engine) => {
       const cut = second.subarray(0, second.length >> 1)
       assert.is(await refusal(cut, `${to}@2`, { properties }), 'STREAM_TRUNCATED')
       assert.equal({ ...(await getOwnProperties(to)) }, own)
+      assert.equal((await getProperties(to)).compression, { value: 'gzip-2', source: 'local' })
       await feed(second, `${to}@2`, { properties })
       assert.equal({ ...(await getReceivedProperties(to)) }, properties)
       const left = prepared ? { ...own, 'com.example:new': 'new' } : properties
@@ -143,11 +144,17 @@ conformance('receive', (test, engine) => {
     const { full, second, third } = await newHistory(engine)
     const to = fresh()
     await feed(full, `${to}@1`)
-    await setProperties(to, { compression: 'gzip-2' })
+    await setProperties(to, { compression: 'gzip-2', refreservation: '1M' })
     await feed(second, `${to}@2`, { overrides: { readonly: 'on' } })
-    assert.equal({ ...(await getOwnProperties(to)) }, { compression: 'gzip-2', readonly: 'on' })
+    assert.equal(
+      { ...(await getOwnProperties(to)) },
+      {
+        ...{ compression: 'gzip-2', refreservation: 1048576n, readonly: 'on' },
+      },
+    )
     await feed(third, `${to}@3`, { properties: {} })
     assert.equal({ ...(await getOwnProperties(to)) }, {})
+    assert.is((await getProperties(to)).usedbyrefreservation?.value, 0n)
   })
 
   test('a property that can not be applied is told, and the stream received all the same', async () => {

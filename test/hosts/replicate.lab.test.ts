@@ -38,9 +38,11 @@ async function create(host: Host): Promise<void> {
   const encryption = '-o encryption=aes-256-gcm -o keyformat=raw'
   await sh(host, `zfs create -p -o mountpoint=/srv/tree "$1"`, tree)
   await sh(host, `zfs create -o mountpoint=/srv/files -o quota=512M -o refreservation=1M "$1/files"`, tree)
+  await sh(host, `zfs set refquota=400M com.example:owner=me com.sun:auto-snapshot=true exec=off "$1/files"`, tree)
   await sh(host, `zfs create -o mountpoint=/srv/deep -o recordsize=1M -o compression=lz4 "$1/files/deep"`, tree)
   await sh(host, `printf %s ${key} | zfs create -o mountpoint=/srv/secret ${encryption} "$1/secret"`, tree)
-  await sh(host, `zfs create -s -V 32M "$1/disk"`, tree)
+  await sh(host, `zfs set com.example:secret=kept atime=off "$1/secret"`, tree)
+  await sh(host, `zfs create -V 32M -o compression=gzip "$1/disk"`, tree)
   await change(host, 'first', 0)
 }
 
@@ -58,6 +60,12 @@ async function sums(host: Host, names: readonly string[]): Promise<Record<string
   const found: Record<string, string> = { disk: (await sh(host, 'sha256sum /dev/zd0')).split(' ')[0] ?? '' }
   for (const name of names) found[name] = await treeSum(host, `${root(host)}/tree${name}`)
   return found
+}
+
+/** What the replicas have as received values. */
+async function receivedBelow(host: Host): Promise<string[]> {
+  const script = `zfs get -Hrs received -o property,value all -t filesystem,volume "$1" | sort -u | tr '\\t' ' '`
+  return (await sh(host, script, `${root(host)}/tree`)).split('\n')
 }
 
 async function story(from: ProfileName, to: ProfileName): Promise<void> {
@@ -79,7 +87,12 @@ async function story(from: ProfileName, to: ProfileName): Promise<void> {
   const names = ['', '/files', '/moved', '/secret', '/copy']
   assert.equal(await sums(beta, names), await sums(alpha, names))
   assert.is(await sh(beta, 'zfs get -Ho value origin "$1/copy"', theirs), `${theirs}/files@daily`)
-  assert.is(await sh(beta, 'zfs get -Ho value quota,refreservation "$1/files"', theirs), 'none\nnone')
+  const set = ['atime off', 'com.example:owner me', 'com.example:secret kept', 'compression gzip', 'compression lz4']
+  assert.equal(await receivedBelow(beta), [...set, 'exec off', 'recordsize 1M'])
+  const space = 'zfs get -Hro value quota,refquota,reservation,refreservation -t filesystem,volume "$1" | sort -u'
+  assert.is(await sh(beta, space, theirs), '-\nnone')
+  const settings = 'zfs get -Hro value,source readonly,canmount -t filesystem "$1" | sort -u'
+  assert.is(await sh(beta, settings, theirs), 'noauto\tlocal\non\tlocal')
   assert.is(await sh(beta, 'zfs get -Hro value mounted -t filesystem "$1" | sort -u', theirs), 'no')
   assert.equal(kindsOf(await push(alpha, '--existing')), [])
   const holds = 'zfs list -Hro name -t snapshot "$1" | xargs zfs holds -H'
