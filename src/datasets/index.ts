@@ -14,7 +14,7 @@ export {
   listSnapshots,
 } from './list.js'
 export { type MountOptions, mount, mountAll, unmount, unmountAll } from './mount.js'
-export { getOwnProperties, keepLocalProperties } from './own-properties.js'
+export { forgetReceivedProperties, getOwnProperties, keepLocalProperties } from './own-properties.js'
 export { discardPartialReceive, readReceiveBeginning, readResumeToken } from './partial-receive.js'
 export { getPool, listPools, type Pool, type PoolHealth, type PoolScan, type PoolSpace } from './pools.js'
 export { getProperties, getReceivedProperties, inheritProperty, setProperties } from './properties.js'

@@ -41,6 +41,19 @@ export async function keepLocalProperties(dataset: string): Promise<void> {
   if (!(await hasReceived(dataset))) throw zfsError('have its properties set', errno, dataset)
 }
 
+/**
+ * Takes all received values away. For the rest of a full stream, whose properties ZFS adds to those that came with its beginning (it
+ * takes the dataset for a new one), where any other stream's take the place of what is there.
+ *
+ * @throws ZfsError `NOT_FOUND`, `PERMISSION_DENIED`; ArgumentError
+ */
+export async function forgetReceivedProperties(dataset: string): Promise<void> {
+  // Without that it would be the local values.
+  await keepLocalProperties(dataset)
+  const { errno } = await openAddon().setProperties(dataset, null, encodeNvlist({}), true)
+  if (errno !== 0) throw zfsError('have its properties set', errno, dataset)
+}
+
 /** ENOTSUP is the kernel's word for a dataset that nothing was received into; also for one that isn't there. */
 async function hasReceived(dataset: string): Promise<boolean> {
   const { errno } = await openAddon().receivedProperties(dataset)

@@ -1,5 +1,6 @@
 import {
   discardPartialReceive,
+  forgetReceivedProperties,
   getProperties,
   keepLocalProperties,
   listDatasets,
@@ -88,7 +89,7 @@ export class LocalDestination implements Destination {
       if (least > 0n) await checkSpace(dataset, least)
       const snapshot = `${dataset}@${arrival.snapshot}`
       const admitted = this.#admit(dataset, arrival, begin)
-      if (admitted.received !== undefined && (await exists(dataset))) await keepLocalProperties(dataset)
+      if (admitted.received !== undefined && (await exists(dataset))) await prepare(dataset, begin)
       const sink = receive(snapshot, {
         ...replicaOptions(begin, admitted),
         ...(origin === undefined ? {} : { origin }),
@@ -245,6 +246,12 @@ async function moveTo(dataset: string, to: string): Promise<void> {
     for (const name of below) await unmount(name)
   }
   await rename(dataset, to)
+}
+
+/** What was received before is to go, and nothing else. */
+async function prepare(dataset: string, { features, fromguid }: BeginRecord): Promise<void> {
+  const restOfFull = features.includes('resuming') && fromguid === 0n
+  await (restOfFull ? forgetReceivedProperties(dataset) : keepLocalProperties(dataset))
 }
 
 /** A replica must not change by itself: read-only, and mounted only when somebody asks for it, unless told otherwise. */

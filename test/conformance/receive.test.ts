@@ -136,6 +136,22 @@ conformance('receive', (test, engine) => {
       await lzc.destroySnapshots([`${to}@1`, `${to}@2`])
       await lzc.destroy(to)
     }
+    const [fs, empty] = [fresh(), fresh()]
+    const place = {
+      mountpoint: '/srv/elsewhere',
+      canmount: 'noauto',
+      quota: 33554432n,
+      refquota: 16777216n,
+      atime: 'off',
+    }
+    await lzc.create(empty)
+    for (const point of ['1', '2']) await lzc.snapshot(`${empty}@${point}`)
+    await feed(await sent(`${empty}@1`), `${fs}@1`)
+    await setProperties(fs, place)
+    await keepLocalProperties(fs)
+    const increment = await sent(`${empty}@2`, { from: `${empty}@1` })
+    await feed(increment, `${fs}@2`, { properties: { atime: 'on', exec: 'off' } })
+    assert.equal({ ...(await getOwnProperties(fs)) }, { ...place, exec: 'off' })
     await keepLocalProperties(name)
     assert.is((await failure(keepLocalProperties(`${name}-none`))).code, 'NOT_FOUND')
   })
