@@ -224,13 +224,13 @@ test('a hostile sender gets nothing past the receiving host', () =>
 
 test('a stream that is gone on with brings them too, as they are by then', () =>
   withTwo([], async ({ alpha, push }) => {
-    await createDisk(source, 64)
-    await write(source, 48 * 1024)
+    await createDisk(source, 32)
+    await write(source, 24 * 1024)
     await setProperties(source, { compression: 'gzip-2', 'com.example:a': 'first', 'com.example:gone': 'soon' })
     const cut = async (): Promise<void> => {
       const pause = new AbortController()
       const onProgress = ({ bytes }: { bytes: bigint }): void => {
-        if (bytes > 12n * BigInt(mebibyte)) pause.abort()
+        if (bytes > 6n * BigInt(mebibyte)) pause.abort()
       }
       const error = await failure(push({ signal: pause.signal, onAbort: 'keep', onProgress }))
       assert.is(error.code, 'ABORTED')
@@ -246,7 +246,7 @@ test('a stream that is gone on with brings them too, as they are by then', () =>
     await finish()
     assert.equal(await received(replica), { compression: 'gzip-2', 'com.example:a': 'second' })
 
-    await write(source, 48 * 1024)
+    await write(source, 24 * 1024)
     await cut()
     assert.equal(await received(replica), { compression: 'gzip-2', 'com.example:a': 'second' }, 'as before')
     await setProperties(source, { 'com.example:a': 'third' })

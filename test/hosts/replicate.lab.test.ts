@@ -10,7 +10,12 @@ const filesystems = ['', '/files', '/files/deep', '/secret']
 
 /** What the command prints with --json. */
 interface Printed {
-  outcomes: { kind: string; step: { kind: string; source: string }; error?: { code: string; message: string } }[]
+  outcomes: {
+    kind: string
+    step: { kind: string; source: string }
+    error?: { code: string; message: string }
+    propertiesLeftOut?: { name: string; why: string }[]
+  }[]
   findings: { kind: string }[]
   failed: number
   leftOut: number
@@ -62,6 +67,10 @@ async function sums(host: Host, names: readonly string[]): Promise<Record<string
   return found
 }
 
+const rules = (datasets: string) => [
+  { peer: 'alpha', verbs: ['inspect', 'receive'] as const, datasets: [`${datasets}/**`], properties: ['refquota'] },
+]
+
 /** What the replicas have as received values. */
 async function receivedBelow(host: Host): Promise<string[]> {
   const script = `zfs get -Hrs received -o property,value all -t filesystem,volume "$1" | sort -u | tr '\\t' ' '`
@@ -69,27 +78,37 @@ async function receivedBelow(host: Host): Promise<string[]> {
 }
 
 async function story(from: ProfileName, to: ProfileName): Promise<void> {
-  await using pair = await Pair.open({ alpha: from, beta: to })
+  await using pair = await Pair.open({ alpha: from, beta: to, rules })
   const { alpha, beta } = pair
   const [ours, theirs] = [`${root(alpha)}/tree`, `${root(beta)}/tree`]
   await create(alpha)
   assert.equal(kindsOf(await push(alpha, '--concurrency', '3')), ['full', 'full', 'full', 'full', 'full'])
   await sh(beta, `printf %s ${key} | zfs load-key "$1/secret"`, theirs)
   assert.equal(await sums(beta, filesystems), await sums(alpha, filesystems))
+  assert.ok((await receivedBelow(beta)).includes('com.example:secret kept'))
 
   await change(alpha, 'second', 6)
   await sh(alpha, 'zfs snapshot -r "$1@daily"; zfs clone -o mountpoint=/srv/copy "$1/files@daily" "$1/copy"', ours)
   await sh(alpha, 'date > /srv/copy/own; zfs rename "$1/files/deep" "$1/moved"; rm -r /srv/files/first', ours)
   await sh(beta, 'zfs unload-key "$1/secret"', theirs)
-  const second = kindsOf(await push(alpha))
+  const properties = ['--properties', '*,refquota,quota', '--exclude-property', 'com.example:sec*']
+  const pushed = await push(alpha, ...properties, '--set-property', 'com.example:set=here', '--limit', '1G')
+  const leftOut = pushed.outcomes.flatMap(({ propertiesLeftOut = [] }) => propertiesLeftOut)
+  assert.equal(leftOut, [
+    { name: 'quota', why: 'not-allowed' },
+    { name: 'quota', why: 'not-allowed' },
+  ])
+  const second = kindsOf(pushed)
   assert.equal([...new Set(second)].sort(), ['clone', 'incremental', 'rename'])
   await sh(beta, `printf %s ${key} | zfs load-key "$1/secret"`, theirs)
   const names = ['', '/files', '/moved', '/secret', '/copy']
   assert.equal(await sums(beta, names), await sums(alpha, names))
   assert.is(await sh(beta, 'zfs get -Ho value origin "$1/copy"', theirs), `${theirs}/files@daily`)
-  const set = ['atime off', 'com.example:owner me', 'com.example:secret kept', 'compression gzip', 'compression lz4']
-  assert.equal(await receivedBelow(beta), [...set, 'exec off', 'recordsize 1M'])
-  const space = 'zfs get -Hro value quota,refquota,reservation,refreservation -t filesystem,volume "$1" | sort -u'
+  const set = ['atime off', 'com.example:owner me', 'compression gzip', 'compression lz4', 'exec off', 'recordsize 1M']
+  assert.equal(await receivedBelow(beta), [...set, 'refquota 400M'])
+  const override = 'zfs get -Hro value,source com.example:set -t filesystem,volume "$1" | sort -u'
+  assert.is(await sh(beta, override, theirs), 'here\tlocal')
+  const space = 'zfs get -Hro value quota,reservation,refreservation -t filesystem,volume "$1" | sort -u'
   assert.is(await sh(beta, space, theirs), '-\nnone')
   const settings = 'zfs get -Hro value,source readonly,canmount -t filesystem "$1" | sort -u'
   assert.is(await sh(beta, settings, theirs), 'noauto\tlocal\non\tlocal')
