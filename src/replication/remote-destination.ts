@@ -94,12 +94,17 @@ function asMessage({ received, overrides }: SentProperties) {
 
 const reasons = new Set<string>(['not-allowed', 'never', 'other-type', 'bad-value', 'refused'] satisfies WhyLeftOut[])
 
-/** A peer that says nothing of properties does not receive any; a later version's reasons are refusals too. */
+/**
+ * A peer that says nothing of properties does not receive any; a later version's reasons are refusals too. What names nothing that could
+ * be meant is not passed on.
+ */
 export function readLeftOut(
   leftOut: readonly { name: string; why: string }[] | undefined,
   sent: SentProperties | undefined,
 ): LeftOutProperty[] {
   const all = [...(sent?.received ?? []), ...(sent?.overrides ?? [])]
   if (leftOut === undefined) return all.map(({ name }) => ({ name, why: 'not-understood' }))
-  return leftOut.map(({ name, why }) => ({ name, why: reasons.has(why) ? (why as WhyLeftOut) : 'refused' }))
+  const known = new Set([...all.map(({ name }) => name), 'readonly', 'canmount'])
+  const named = leftOut.filter(({ name }) => known.has(name))
+  return named.map(({ name, why }) => ({ name, why: reasons.has(why) ? (why as WhyLeftOut) : 'refused' }))
 }

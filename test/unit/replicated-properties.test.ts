@@ -15,6 +15,7 @@ import {
 } from '../../src/replication/choose-properties.js'
 import { ruleOf } from '../../src/replication/property-rules.js'
 import { readLeftOut } from '../../src/replication/remote-destination.js'
+import { mayBring, type Rule } from '../../src/transport/index.js'
 
 const settings = (values: Record<string, string>): Setting[] =>
   Object.entries(values).map(([name, value]) => ({ name, value }))
@@ -174,6 +175,24 @@ test('the receiving host decides for itself, whatever it is sent', () => {
   assert.is(admitProperties({ overrides: [] }, 'volume', () => true).received, undefined)
 })
 
+test('a rule lets in what it names, of whom and where it says', () => {
+  const rules: Rule[] = [
+    { peer: 'alpha', verbs: ['receive'], datasets: ['tank/a/**'], properties: ['quota'] },
+    { peer: 'alpha', verbs: ['inspect', 'send'], datasets: ['tank/**'], properties: ['mountpoint'] },
+    { peer: 'beta', verbs: ['receive'], datasets: ['tank/**'] },
+  ]
+  assert.ok(mayBring(rules, 'alpha', 'tank/a/b', 'quota'))
+  for (const [peer, dataset, property] of [
+    ['alpha', 'tank/b', 'quota'],
+    ['alpha', 'tank/a', 'refquota'],
+    ['alpha', 'tank/a', 'mountpoint'],
+    ['beta', 'tank/a', 'quota'],
+    ['alpha', 'tank/a/../b', 'quota'],
+  ] as const) {
+    assert.not(mayBring(rules, peer, dataset, property), `${peer} ${dataset} ${property}`)
+  }
+})
+
 test('a peer that says nothing of properties has received none; reasons of a later version are refusals', () => {
   const sent = { received: settings({ atime: 'off' }), overrides: settings({ sync: 'always' }) }
   assert.equal(readLeftOut(undefined, sent), [
@@ -183,6 +202,8 @@ test('a peer that says nothing of properties has received none; reasons of a lat
   assert.equal(readLeftOut([{ name: 'atime', why: 'too-late' }], sent), [{ name: 'atime', why: 'refused' }])
   assert.equal(readLeftOut([{ name: 'atime', why: 'never' }], sent), [{ name: 'atime', why: 'never' }])
   assert.equal(readLeftOut(undefined, undefined), [])
+  const others = ['\u001b[2J', 'readonly'].map((name) => ({ name, why: 'refused' }))
+  assert.equal(readLeftOut(others, sent), [{ name: 'readonly', why: 'refused' }])
 })
 
 test.run()
