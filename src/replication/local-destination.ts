@@ -1,12 +1,4 @@
-import {
-  discardPartialReceive,
-  forgetReceivedProperties,
-  getProperties,
-  keepLocalProperties,
-  listDatasets,
-  readResumeToken,
-  unmount,
-} from '../datasets/index.js'
+import { discardPartialReceive, getProperties, listDatasets, readResumeToken, unmount } from '../datasets/index.js'
 import { ReplicationError } from '../errors.js'
 import {
   type BeginRecord,
@@ -14,7 +6,6 @@ import {
   exists,
   isEmbedded,
   parseBeginRecord,
-  type ReceiveOptions,
   type ReceiveStream,
   receive,
   rename,
@@ -29,6 +20,7 @@ import { ensureParents } from './parents.js'
 import type { LocalHost } from './peer.js'
 import { newestFirst } from './planner/inventory.js'
 import { readTree } from './read-tree.js'
+import { prepareForProperties, replicaOptions } from './replica-properties.js'
 import { rollBack } from './roll-back.js'
 import type { Arrival, Destination, DestinationInventory, DestinationTree, Incoming, Received } from './sides.js'
 import { checkReceivable } from './stream-support.js'
@@ -89,7 +81,7 @@ export class LocalDestination implements Destination {
       if (least > 0n) await checkSpace(dataset, least)
       const snapshot = `${dataset}@${arrival.snapshot}`
       const admitted = this.#admit(dataset, arrival, begin)
-      if (admitted.received !== undefined && (await exists(dataset))) await prepare(dataset, begin)
+      if (admitted.received !== undefined && (await exists(dataset))) await prepareForProperties(dataset, begin)
       const sink = receive(snapshot, {
         ...replicaOptions(begin, admitted),
         ...(origin === undefined ? {} : { origin }),
@@ -246,23 +238,4 @@ async function moveTo(dataset: string, to: string): Promise<void> {
     for (const name of below) await unmount(name)
   }
   await rename(dataset, to)
-}
-
-/** What was received before is to go, and nothing else. */
-async function prepare(dataset: string, { features, fromguid }: BeginRecord): Promise<void> {
-  const restOfFull = features.includes('resuming') && fromguid === 0n
-  await (restOfFull ? forgetReceivedProperties(dataset) : keepLocalProperties(dataset))
-}
-
-/** A replica must not change by itself: read-only, and mounted only when somebody asks for it, unless told otherwise. */
-function replicaOptions(
-  begin: BeginRecord,
-  { received, overrides }: Admitted,
-): Pick<ReceiveOptions, 'properties' | 'overrides' | 'raw'> {
-  const still = { readonly: 'on', ...(begin.type === 'filesystem' && { canmount: 'noauto' }) }
-  return {
-    ...(received && { properties: received }),
-    overrides: { ...still, ...overrides },
-    raw: begin.features.includes('raw'),
-  }
 }
