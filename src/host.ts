@@ -375,7 +375,7 @@ export class Host implements AsyncDisposable {
   /**
    * Serves peers: what each may do is said by `authorize`.
    * @returns the server; closing the host closes it too
-   * @throws ArgumentError `INVALID_ARGUMENT` for a rule that could never match
+   * @throws ArgumentError `INVALID_ARGUMENT` for a rule that could never match, or a property that none can let in
    */
   async listen(options: ListenOptions): Promise<Server> {
     const { credentials, logger } = this

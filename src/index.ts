@@ -28,6 +28,7 @@ export {
   formatPlan,
   isTransient,
   type Lag,
+  type LeftOutProperty,
   type NameFilter,
   type OurHold,
   onReplicationEvent,
@@ -37,6 +38,7 @@ export {
   type PeerReplica,
   type PeerStatus,
   type Progress,
+  type PropertyOptions,
   type Pruned,
   type PruneOptions,
   type PushSource,
@@ -75,6 +77,7 @@ export {
   type TreeReplicationOptions,
   type TreeReplicationResult,
   type VolumeStatus,
+  type WhyLeftOut,
 } from './replication/index.js'
 export {
   decodeResumeToken,

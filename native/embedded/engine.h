@@ -30,6 +30,9 @@ uint64_t PoolRoom(const char *dataset);
 /** Lists may be null; `errors` gets an int32 for each property that was not set. */
 int PropertiesSet(const char *dataset, zprop_source_t source, nvlist_t *properties, nvlist_t *errors);
 
+/** Takes away the received values of `list`, except of those that `kept`, which may be null, sets anew. */
+int ReceivedClear(const char *dataset, nvlist_t *list, nvlist_t *kept);
+
 /** What a new filesystem holds: a root directory, and what every ZPL looks for before that. A dmu_objset_create callback. */
 void FilesystemFormat(objset_t *os, void *properties, cred_t *cred, dmu_tx_t *tx);
 /** A filesystem's own properties (version, normalization, utf8only, casesensitivity). */

@@ -154,12 +154,7 @@ static int SnapshotListNext(zfs_cmd_t *command) {
 static int SetReceived(const char *dataset, nvlist_t *list) {
   nvlist_t *old;
   if (dsl_prop_get_received(dataset, &old) == 0) {
-    nvlist_t *cleared = fnvlist_alloc();
-    for (nvpair_t *pair = nvlist_next_nvpair(old, NULL); pair != NULL; pair = nvlist_next_nvpair(old, pair)) {
-      if (!nvlist_exists(list, nvpair_name(pair))) fnvlist_add_boolean(cleared, nvpair_name(pair));
-    }
-    (void)PropertiesSet(dataset, ZPROP_SRC_RECEIVED, cleared, NULL);
-    nvlist_free(cleared);
+    (void)ReceivedClear(dataset, old, list);
     nvlist_free(old);
   }
   return dsl_prop_set_hasrecvd(dataset);

@@ -184,3 +184,16 @@ int PropertiesSet(const char *dataset, zprop_source_t source, nvlist_t *properti
   nvlist_free(again);
   return error != 0 ? error : result;
 }
+
+// With its value: quotas and reservations are more than what is kept by name. In a dataset that nothing was received into those are
+// its local ones.
+int ReceivedClear(const char *dataset, nvlist_t *list, nvlist_t *kept) {
+  nvlist_t *cleared = fnvlist_alloc();
+  for (nvpair_t *pair = nvlist_next_nvpair(list, NULL); pair != NULL; pair = nvlist_next_nvpair(list, pair)) {
+    if (kept == NULL || !nvlist_exists(kept, nvpair_name(pair))) fnvlist_add_nvpair(cleared, pair);
+  }
+  zprop_source_t source = ZPROP_SRC_NONE | (dsl_prop_get_hasrecvd(dataset) ? ZPROP_SRC_RECEIVED : 0);
+  int error = PropertiesSet(dataset, source, cleared, NULL);
+  nvlist_free(cleared);
+  return error;
+}

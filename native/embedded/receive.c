@@ -22,6 +22,8 @@ typedef struct receive {
   nvlist_t *errors;
   /* As they were, where the dataset isn't new. */
   nvlist_t *oldReceived, *oldAll;
+  /* Nothing was received into it before: what is old are the local values. All of them go, as the kernel has it. */
+  boolean_t first;
 } receive_t;
 
 // These can make what comes in fail, or need it complete: they are set when it is there.
@@ -52,18 +54,6 @@ static void SetPhase(receive_t *receive, nvlist_t *list, zprop_source_t source, 
   nvlist_free(inherited);
 }
 
-/** Takes away the received values of `list`, except of those that `kept` sets anew. */
-static int ClearReceived(const char *dataset, nvlist_t *list, nvlist_t *kept) {
-  nvlist_t *cleared = fnvlist_alloc();
-  for (nvpair_t *pair = nvlist_next_nvpair(list, NULL); pair != NULL; pair = nvlist_next_nvpair(list, pair)) {
-    if (kept == NULL || !nvlist_exists(kept, nvpair_name(pair))) fnvlist_add_boolean(cleared, nvpair_name(pair));
-  }
-  zprop_source_t source = ZPROP_SRC_NONE | (dsl_prop_get_hasrecvd(dataset) ? ZPROP_SRC_RECEIVED : 0);
-  int error = nvlist_empty(cleared) ? 0 : PropertiesSet(dataset, source, cleared, NULL);
-  nvlist_free(cleared);
-  return error;
-}
-
 static int ReadAll(const char *dataset, nvlist_t **all) {
   objset_t *os;
   int error = dmu_objset_hold(dataset, FTAG, &os);
@@ -76,8 +66,9 @@ static int ReadAll(const char *dataset, nvlist_t **all) {
 static void StashProperties(receive_t *receive) {
   if (receive->cookie.drc_newfs) return;
   if (receive->received != NULL) {
+    receive->first = !dsl_prop_get_hasrecvd(receive->dataset);
     if (dsl_prop_get_received(receive->dataset, &receive->oldReceived) != 0 ||
-        ClearReceived(receive->dataset, receive->oldReceived, receive->received) != 0) {
+        ReceivedClear(receive->dataset, receive->oldReceived, receive->first ? NULL : receive->received) != 0) {
       receive->flags |= kNotCleared;
     }
   }
@@ -112,8 +103,11 @@ static int RestoreOverrides(receive_t *receive) {
 static void RestoreProperties(receive_t *receive) {
   if (receive->cookie.drc_newfs) return;
   if (receive->received != NULL) {
-    if (receive->oldReceived == NULL || ClearReceived(receive->dataset, receive->received, NULL) != 0 ||
-        PropertiesSet(receive->dataset, ZPROP_SRC_RECEIVED, receive->oldReceived, NULL) != 0) {
+    int error = ReceivedClear(receive->dataset, receive->received, NULL);
+    if (receive->first) dsl_prop_unset_hasrecvd(receive->dataset);
+    zprop_source_t source = receive->first ? ZPROP_SRC_LOCAL : ZPROP_SRC_RECEIVED;
+    if (error != 0 || receive->oldReceived == NULL ||
+        PropertiesSet(receive->dataset, source, receive->oldReceived, NULL) != 0) {
       receive->flags |= kNotRestored;
     }
   }

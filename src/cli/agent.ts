@@ -20,6 +20,7 @@ const rulesFile = z.array(
     peer: z.string(),
     verbs: z.array(z.enum(VERBS)),
     datasets: z.array(z.string()),
+    properties: z.array(z.string()).optional(),
   }),
 )
 

@@ -41,6 +41,14 @@ export function parseCount(text: string): number {
   return Number(text)
 }
 
+/** Bytes per second: a number, or one with a unit of 1024 and its powers, such as 50M or 1.5 GiB. */
+export function parseRate(text: string): number {
+  const [, number = '', unit = ''] = /^(\d{1,15}(?:\.\d{1,9})?) ?([KMGT]?)(?:i?B)?$/i.exec(text) ?? []
+  const rate = Math.floor(Number(number) * 1024 ** ' KMGT'.indexOf(unit.toUpperCase() || ' '))
+  if (rate >= 1 && Number.isSafeInteger(rate)) return rate
+  throw new InvalidArgumentError('Give bytes per second, such as 500K, 50M or 1G.')
+}
+
 export function parsePort(text: string): number {
   const port = Number(text)
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new InvalidArgumentError('a port is 0 to 65535')

@@ -19,6 +19,7 @@ import { type ProgressView, progressView } from './bar.js'
 import { bigintAsText } from './json.js'
 import { type HostFlags, withHostFlags } from './options.js'
 import { withPeer } from './session.js'
+import { describeLeftOut, type StreamFlags, streamOptions } from './stream-flags.js'
 
 /** Whether the volume goes to the peer, or comes from there. */
 export type Direction = 'to' | 'from'
@@ -74,12 +75,13 @@ export async function replicateWhole(
   direction: Direction,
   volume: string,
   address: string,
-  flags: TreeFlags & HostFlags,
+  flags: TreeFlags & StreamFlags & HostFlags,
 ): Promise<void> {
   await withPeer(flags, address, async (host, peer, signal) => {
     const views = new Views()
     try {
-      const options = { ...treeOptions(flags), signal, onAbort: 'keep', onProgress: views.update } as const
+      const told = { ...treeOptions(flags), ...streamOptions(flags) }
+      const options = { ...told, signal, onAbort: 'keep', onProgress: views.update } as const
       const result = await replicate(volume, ends(direction, host, peer), options)
       views.end()
       if (flags.json) console.log(JSON.stringify(result, errorsToo))
@@ -144,7 +146,8 @@ function describe(result: TreeReplicationResult): string {
 function describeOutcome(outcome: StepOutcome): string[] {
   const { kind, step } = outcome
   const what = `${step.kind.padEnd(12)}  ${'snapshot' in step ? step.snapshot : step.destination}`
-  if (kind === 'done') return [what]
+  if (kind === 'done')
+    return [what, ...describeLeftOut(outcome.propertiesLeftOut).map((line) => `              ${line}`)]
   if (kind === 'left-out') return [`! left out    ${what}`, `              for ${outcome.because.destination} failed`]
   const { error } = outcome
   const code = error instanceof FlockerError ? ` [${error.code}]` : ''

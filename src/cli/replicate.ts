@@ -15,8 +15,9 @@ import { bigintAsText } from './json.js'
 import { type HostFlags, parseCount, withHostFlags } from './options.js'
 import { addTreeFlags, type Direction, planOnly, replicateWhole, type TreeFlags } from './replicate-tree.js'
 import { withPeer } from './session.js'
+import { addStreamFlags, describeLeftOut, type StreamFlags, streamOptions } from './stream-flags.js'
 
-interface ReplicateFlags extends HostFlags, TreeFlags {
+interface ReplicateFlags extends HostFlags, TreeFlags, StreamFlags {
   snapshot?: string
   preserve?: boolean
   retry: number
@@ -43,12 +44,14 @@ function withReplicateFlags(name: string, run: Replicate, direction: Direction):
     .option('--retry <times>', 'try again so many times in a row after what goes away by itself', parseCount, 0)
     .option('--recursive', 'bring all that is below the volume too, and what is renamed or cloned there')
     .option('--dry-run', 'only say what would be done')
-  return addTreeFlags(command).action(async (volume: string, address: string, flags: ReplicateFlags) => {
-    if (flags.recursive || flags.dryRun) refuseForTrees(flags)
-    if (flags.dryRun) await planOnly(direction, volume, address, flags)
-    else if (flags.recursive) await replicateWhole(direction, volume, address, flags)
-    else await replicate(run, volume, address, flags)
-  })
+  return addTreeFlags(addStreamFlags(command)).action(
+    async (volume: string, address: string, flags: ReplicateFlags) => {
+      if (flags.recursive || flags.dryRun) refuseForTrees(flags)
+      if (flags.dryRun) await planOnly(direction, volume, address, flags)
+      else if (flags.recursive) await replicateWhole(direction, volume, address, flags)
+      else await replicate(run, volume, address, flags)
+    },
+  )
 }
 
 function refuseForTrees({ snapshot, preserve }: ReplicateFlags): void {
@@ -70,6 +73,7 @@ async function replicate(run: Replicate, volume: string, address: string, flags:
         retry: { attempts: flags.retry },
         onRetry: tellRetry,
         ...(snapshot === undefined ? {} : { snapshot }),
+        ...streamOptions(flags),
       })
       view.end()
       console.log(flags.json ? JSON.stringify(result, bigintAsText) : describe(result, host, peer))
@@ -85,8 +89,9 @@ function tellRetry({ attempt, error, waitMilliseconds }: Retry): void {
 }
 
 function describe(result: ReplicationResult, host: Host, peer: Peer): string {
-  const { kind, snapshot, guid, bytes, milliseconds, resumed } = result
+  const { kind, snapshot, guid, bytes, milliseconds, resumed, propertiesLeftOut } = result
   const kept = resumed === undefined ? '' : ` besides ${resumed.kept} that were there`
   const how = `${kind}, ${bytes} bytes${kept} in ${(milliseconds / 1000).toFixed(1)} s`
-  return `${snapshot} is on ${host.identity} and ${peer.identity} (${how}, guid ${guid})`
+  const done = `${snapshot} is on ${host.identity} and ${peer.identity} (${how}, guid ${guid})`
+  return [done, ...describeLeftOut(propertiesLeftOut)].join('\n')
 }

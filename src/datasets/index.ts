@@ -14,6 +14,7 @@ export {
   listSnapshots,
 } from './list.js'
 export { type MountOptions, mount, mountAll, unmount, unmountAll } from './mount.js'
+export { forgetReceivedProperties, getOwnProperties, keepLocalProperties } from './own-properties.js'
 export { discardPartialReceive, readReceiveBeginning, readResumeToken } from './partial-receive.js'
 export { getPool, listPools, type Pool, type PoolHealth, type PoolScan, type PoolSpace, readImport } from './pools.js'
 export { getProperties, getReceivedProperties, inheritProperty, setProperties } from './properties.js'

@@ -122,7 +122,7 @@ export interface Addon {
   cancel(transfer: Transfer): Promise<void>
   list(snapshots: boolean, parent: string, cookie: bigint, limit: number, properties: string | null): Promise<Outcome>
   stats(name: string, properties: string | null): Promise<Outcome>
-  setProperties(name: string, value: null, properties: Buffer): Promise<Outcome>
+  setProperties(name: string, value: null, properties: Buffer, received?: boolean): Promise<Outcome>
   inheritProperty(name: string, property: string, properties: null, received: boolean): Promise<Outcome>
   filesystemProperties(name: string): Promise<Outcome>
   receivedProperties(name: string): Promise<Outcome>

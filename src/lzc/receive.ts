@@ -12,7 +12,11 @@ import { closedWithin, followSignal } from './transfer.js'
 
 /** What is to be made of a stream that is received. */
 export interface ReceiveOptions {
-  /** Properties that the dataset is to have as received ones, as from a stream that carries them (`zfs send -p`). */
+  /**
+   * Properties that the dataset is to have as received ones, as from a stream that carries them (`zfs send -p`), in place of all that
+   * it received before. Without them those stay as they are. Into a dataset that nothing was received into before, ZFS takes the
+   * local values away for them; `keepLocalProperties` (datasets) prevents that.
+   */
   properties?: Readonly<Record<string, PropertyInput>>
   /** `-o`: properties that are set locally, whatever the stream says. */
   overrides?: Readonly<Record<string, PropertyInput>>
@@ -67,7 +71,7 @@ export interface ReceiveResult {
 export function receive(snapshot: string, options: ReceiveOptions = {}): ReceiveStream {
   checkSnapshot(snapshot)
   if (options.origin !== undefined) checkSnapshot(options.origin)
-  // Even an empty list would take away what was received before; and all local properties, where nothing was.
+  // Not even an empty list, where there are none: it would take the received ones away, or the local ones.
   const received = options.properties === undefined ? null : encodeNvlist(encodeProperties(options.properties))
   const excluded = (options.excludes ?? []).map((name) => [name, nv.flag()] as const)
   const overrides: NvInput = { ...encodeProperties(options.overrides ?? {}), ...Object.fromEntries(excluded) }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { checkPropertyOptions } from './choose-properties.js'
 import { afterFailure, isAborted } from './failure.js'
 import { checkSnapshotName } from './names.js'
 import type { Peer } from './peer.js'
@@ -18,9 +19,10 @@ export async function replicateWithRetries(
   options: ReplicationOptions,
   make: (attempt: Attempt) => Replication,
 ): Promise<ReplicationResult> {
-  const { signal, retry } = options
+  const { signal, retry, properties } = options
   if (options.snapshot !== undefined) checkSnapshotName(options.snapshot)
   if (retry !== undefined) checkRetry(retry)
+  if (properties !== undefined) checkPropertyOptions(properties)
   const advance = new Advance()
   let left: StreamOrder | undefined
   const begin = (): Replication => {

@@ -1,4 +1,6 @@
 import { AbortError, ReplicationError, StreamError, TransportError } from '../errors.js'
+import type { LeftOutProperty } from './admit-properties.js'
+import { chooseProperties, sendsProperties } from './choose-properties.js'
 import { afterFailure, type Reached } from './failure.js'
 import { move } from './move.js'
 import { ProgressMeter } from './progress.js'
@@ -9,22 +11,29 @@ import { stalledOn, Watchdog } from './watchdog.js'
 
 const defaultStallMilliseconds = 300_000
 
-/** Sends one stream, has it confirmed, moves the cursor. Returns the bytes sent. */
+/** What came of a stream. */
+export interface Delivered {
+  /** Sent now. */
+  bytes: bigint
+  propertiesLeftOut: readonly LeftOutProperty[]
+}
+
+/** Sends one stream, has it confirmed, moves the cursor. */
 export async function deliver(
   replication: Replication,
-  order: Omit<StreamOrder, 'transfer' | 'volume'>,
-): Promise<bigint> {
+  order: Omit<StreamOrder, 'transfer' | 'volume' | 'properties'>,
+): Promise<Delivered> {
   const { source, volume, transfer, what, options } = replication
-  const stream: StreamOrder = { ...order, transfer, volume }
+  const stream: StreamOrder = { ...order, transfer, volume, properties: sendsProperties(options.properties) }
   using watchdog = new Watchdog(what, options.signal, options.stallMilliseconds ?? defaultStallMilliseconds)
   const teller = StreamTeller.of(replication, order)
   const reached: Reached = { welcomed: false, confirmed: false }
   try {
-    const bytes = await send(replication, stream, watchdog, reached, teller)
+    const delivered = await send(replication, stream, watchdog, reached, teller)
     reached.confirmed = true
     await source.confirm(volume, stream.target)
-    teller.done(bytes)
-    return bytes
+    teller.done(delivered.bytes)
+    return delivered
   } catch (error) {
     teller.failed(error)
     if (reached.welcomed || stream.resume !== undefined) replication.unfinished = stream
@@ -34,19 +43,20 @@ export async function deliver(
 }
 
 async function send(
-  { source, destination, replica, transfer, options, limiter }: Replication,
+  { source, destination, replica, transfer, options, limiter, logger }: Replication,
   order: StreamOrder,
   watchdog: Watchdog,
   reached: Reached,
   teller: StreamTeller,
-): Promise<bigint> {
+): Promise<Delivered> {
   const { signal } = watchdog
   const { target, resume, origin, receiveAs = target.name } = order
   const outgoing = await source.open(order, signal)
   try {
     const already = resume?.bytes ?? 0n
     const meter = new ProgressMeter(target.name, outgoing.total, already, performance.now())
-    const arrival = { transfer, volume: replica, snapshot: receiveAs, from: source.identity, origin }
+    const properties = chooseProperties(options.properties ?? {}, outgoing.properties)
+    const arrival = { transfer, volume: replica, snapshot: receiveAs, from: source.identity, origin, properties }
     const least = options.checkSpace === false ? 0n : outgoing.total - already
     const incoming = await destination.open(arrival, outgoing.begin, least, signal)
     reached.welcomed = true
@@ -72,7 +82,9 @@ async function send(
     const { bytes, received } = await everyEnd(incoming.outcome, outgoing.outcome, moving, outgoing.close, signal)
     checkConfirmed(destination.identity, source.identity, order, received)
     options.onProgress?.(meter.report(performance.now()))
-    return bytes
+    const { leftOut } = received
+    if (leftOut.length > 0) logger.warn({ leftOut }, 'the replica did not get these properties')
+    return { bytes, propertiesLeftOut: leftOut }
   } finally {
     await outgoing.close()
   }

@@ -1,4 +1,5 @@
 import { ReplicationError } from '../errors.js'
+import type { LeftOutProperty } from './admit-properties.js'
 import { deliver } from './deliver.js'
 import { judgePartial, type PartialVerdict } from './planner/partial.js'
 import type { IncrementalBase } from './planner/plan.js'
@@ -10,6 +11,7 @@ export interface Finished {
   kind: 'full' | 'incremental'
   base: IncrementalBase | undefined
   resumed: ResumedStream
+  propertiesLeftOut: readonly LeftOutProperty[]
 }
 
 /**
@@ -32,12 +34,13 @@ export async function goOn(replication: Replication, situation: Situation): Prom
   const { base, resume } = verdict
   const target = { ...verdict.target, ours: verdict.target.pendingFor === destination.identity }
   logger.info({ snapshot: target.name, kept: String(resume.bytes) }, 'going on with an interrupted stream')
-  const bytes = await deliver(replication, { target, base, resume })
+  const { bytes, propertiesLeftOut } = await deliver(replication, { target, base, resume })
   const snapshot = `${situation.source.dataset}@${target.name}`
   return {
     kind: base === undefined ? 'full' : 'incremental',
     base,
     resumed: { snapshot, guid: target.guid, kept: resume.bytes, bytes },
+    propertiesLeftOut,
   }
 }
 

@@ -8,9 +8,9 @@ export interface Guard {
   pulling(dataset: string, volume: string, peer: Peer, signal?: AbortSignal): Promise<void>
   /**
    * Before a stream is received into a dataset of this host.
-   * @returns user properties for the replica to have, which is there only afterwards
+   * @returns user properties for the replica to have; `undefined` where it is nobody's
    */
-  receiving(dataset: string, from: string): Promise<Readonly<Record<string, string>>>
+  receiving(dataset: string, from: string): Promise<Readonly<Record<string, string>> | undefined>
   /** Before a dataset of this host is taken a snapshot of, for a peer. */
   snapshotting(dataset: string): Promise<void>
   /** Before a dataset of this host is rolled back or gets another name, for a peer or for this host. */

@@ -1,3 +1,5 @@
+export type { LeftOutProperty, WhyLeftOut } from './admit-properties.js'
+export type { PropertyOptions } from './choose-properties.js'
 export { Claims } from './claims.js'
 export type { Guard } from './guard.js'
 export { LocalDestination } from './local-destination.js'

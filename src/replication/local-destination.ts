@@ -11,6 +11,7 @@ import {
   rename,
   version,
 } from '../lzc/index.js'
+import { type Admitted, admitProperties, type LeftOutProperty } from './admit-properties.js'
 import { checkDestination, checkSpace } from './check-destination.js'
 import { busyMilliseconds } from './claims.js'
 import { keep, keepOnly } from './keep.js'
@@ -20,13 +21,18 @@ import { ensureParents } from './parents.js'
 import type { LocalHost } from './peer.js'
 import { newestFirst } from './planner/inventory.js'
 import { readTree } from './read-tree.js'
+import { prepareForProperties, replicaOptions } from './replica-properties.js'
 import { rollBack } from './roll-back.js'
 import type { Arrival, Destination, DestinationInventory, DestinationTree, Incoming, Received } from './sides.js'
 import { checkReceivable } from './stream-support.js'
 
 /** This host as a receiving side: its replicas are read-only and unmounted. */
 export class LocalDestination implements Destination {
-  constructor(private readonly settings: LocalHost) {}
+  /** @param allows whether a dataset may be given a property that is held back otherwise; none unless said */
+  constructor(
+    private readonly settings: LocalHost,
+    private readonly allows: (dataset: string, property: string) => boolean = () => false,
+  ) {}
 
   get identity(): string {
     return this.settings.identity
@@ -70,15 +76,20 @@ export class LocalDestination implements Destination {
       if (least > 0n) await checkSpace(dataset, least)
       const marks = await this.settings.guard?.receiving(dataset, arrival.from)
       const snapshot = `${dataset}@${arrival.snapshot}`
+      const admitted = this.#admit(dataset, arrival, begin)
+      if (admitted.received !== undefined && (await exists(dataset))) await prepareForProperties(dataset, begin)
       const sink = receive(snapshot, {
-        ...replicaOptions(begin, marks),
+        ...replicaOptions(begin, admitted, marks),
         ...(origin === undefined ? {} : { origin }),
         resumable: true,
         signal,
       })
       // Its outcome tells; an error that nobody listens to, before anything moves, would end the process.
       sink.on('error', () => undefined)
-      return { body: { sink }, outcome: this.#outcome(sink, dataset, arrival, begin).finally(release) }
+      return {
+        body: { sink },
+        outcome: this.#outcome(sink, dataset, arrival, begin, admitted.leftOut).finally(release),
+      }
     } catch (error) {
       release()
       throw error
@@ -169,13 +180,31 @@ export class LocalDestination implements Destination {
     return `${this.datasetOf(origin.volume)}@${origin.snapshot}`
   }
 
-  async #outcome(sink: ReceiveStream, dataset: string, arrival: Arrival, { toguid }: BeginRecord): Promise<Received> {
-    const { bytes } = await sink.result
+  #admit(dataset: string, { properties }: Arrival, { type }: BeginRecord): Admitted {
+    if (properties === undefined) return { received: undefined, overrides: {}, leftOut: [] }
+    return admitProperties(properties, type === 'volume' ? 'volume' : 'filesystem', (name) =>
+      this.allows(dataset, name),
+    )
+  }
+
+  async #outcome(
+    sink: ReceiveStream,
+    dataset: string,
+    arrival: Arrival,
+    { toguid }: BeginRecord,
+    notAdmitted: readonly LeftOutProperty[],
+  ): Promise<Received> {
+    const { bytes, propertyErrors } = await sink.result
+    const refused = Object.keys(propertyErrors).map((name) => ({ name, why: 'refused' as const }))
+    const leftOut = [...notAdmitted, ...refused]
+    if (leftOut.length > 0) {
+      this.settings.logger.warn({ dataset, leftOut, errno: propertyErrors }, 'properties were left out')
+    }
     const snapshot = `${dataset}@${arrival.snapshot}`
     const { guid } = await getProperties(snapshot)
     if (guid?.value === toguid) {
       await this.#keepBase(dataset, snapshot, arrival.from, toguid)
-      return { guid: toguid, bytes }
+      return { guid: toguid, bytes, leftOut }
     }
     throw new ReplicationError('GUID_MISMATCH', `${snapshot} has GUID ${guid?.value} where ${toguid} was announced`, {
       dataset: snapshot,
@@ -196,6 +225,9 @@ export class LocalDestination implements Destination {
   }
 }
 
+/** For a host that pulls: what its own options name in full may come in. */
+export const asSaid = (): boolean => true
+
 const claimOf = (dataset: string): string => `receive ${dataset}`
 
 /** Renames a dataset and all below it, of which nothing stays mounted. */
@@ -207,14 +239,4 @@ async function moveTo(dataset: string, to: string): Promise<void> {
     for (const name of below) await unmount(name)
   }
   await rename(dataset, to)
-}
-
-/** A replica must not change by itself: read-only, and mounted only when somebody asks for it. */
-function replicaOptions(
-  begin: BeginRecord,
-  marks: Readonly<Record<string, string>> = {},
-): { overrides: Record<string, string>; raw: boolean } {
-  const readonly = { ...marks, readonly: 'on' }
-  const overrides = begin.type === 'filesystem' ? { ...readonly, canmount: 'noauto' } : readonly
-  return { overrides, raw: begin.features.includes('raw') }
 }

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino'
-import { getProperties } from '../datasets/index.js'
+import { getOwnProperties, getProperties } from '../datasets/index.js'
 import { FlockerError, ZfsError } from '../errors.js'
 import { destroySnapshots, type SendStream, sendSpace, snapshot as takeSnapshot } from '../lzc/index.js'
+import { type Setting, tellable } from './choose-properties.js'
 import { readInventory } from './local.js'
 import { pendingProperty, snapshotName } from './names.js'
 import { openStream } from './open-stream.js'
@@ -75,7 +76,14 @@ export class LocalSource implements Source {
     const own = base?.kind === 'snapshot' && base.name.startsWith(`${dataset}@`) ? shortOf(base) : undefined
     this.logger.debug({ snapshot, base: base?.name }, 'holding what the stream needs')
     await secure(dataset, this.destination, target, own)
-    return openStream(dataset, order, signal)
+    const properties = order.properties ? await this.#properties(dataset) : undefined
+    return { ...(await openStream(dataset, order, signal)), properties }
+  }
+
+  async #properties(dataset: string): Promise<Setting[]> {
+    const { settings, cut } = tellable(await getOwnProperties(dataset))
+    if (cut.length > 0) this.logger.warn({ dataset, cut }, 'there are more properties than can go with a stream')
+    return settings
   }
 
   async confirm(volume: string, target: Target): Promise<void> {

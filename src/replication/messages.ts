@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineMethod, uint64 } from '../transport/index.js'
+import { maxOverrides, maxPropertyName, maxPropertyValue, maxSettings } from './choose-properties.js'
 
 /** What two hosts say to each other about a volume. Everything is bounded before it is believed. */
 
@@ -20,6 +21,9 @@ const ticket = z.string().max(128)
 const begin = z.base64().length(416)
 const nothing = z.object({})
 const volumeSnapshot = z.object({ volume, snapshot: pointName })
+const propertyName = z.string().min(1).max(maxPropertyName)
+const setting = z.object({ name: propertyName, value: z.string().max(maxPropertyValue) })
+const settings = z.array(setting).max(maxSettings)
 
 // Where the other host is the receiving side.
 
@@ -59,9 +63,19 @@ export const receiveVolume = defineMethod('volume.receive', {
     least: uint64,
     /** The asked host's snapshot that it is received as a clone of. */
     origin: volumeSnapshot.optional(),
+    /** What the replica is to have received in place of what it has, and what is to be set on it. The asked host has the last word. */
+    properties: z.object({ received: settings.optional(), overrides: z.array(setting).max(maxOverrides) }).optional(),
   }),
   event: z.object({ ticket }),
-  result: z.object({ guid: uint64, bytes: uint64 }),
+  result: z.object({
+    guid: uint64,
+    bytes: uint64,
+    /** Properties that it did not get, each with the reason's name; absent where the host receives none at all. */
+    leftOut: z
+      .array(z.object({ name: propertyName, why: z.string().max(40) }))
+      .max(maxSettings + maxOverrides)
+      .optional(),
+  }),
 })
 
 /** Gives the replica another name, which frees its own. */
@@ -242,8 +256,10 @@ export const sendVolume = defineMethod('volume.send', {
         }),
       })
       .optional(),
+    /** Tell the dataset's own properties too. */
+    properties: z.boolean().optional(),
   }),
-  event: z.object({ ticket, begin, total: uint64 }),
+  event: z.object({ ticket, begin, total: uint64, properties: settings.optional() }),
   result: z.object({ bytes: uint64 }),
 })
 

@@ -1,5 +1,5 @@
 import { replicateWithRetries } from './attempts.js'
-import { LocalDestination } from './local-destination.js'
+import { asSaid, LocalDestination } from './local-destination.js'
 import { checkVolumeName } from './names.js'
 import type { Peer } from './peer.js'
 import { exclusively } from './push.js'
@@ -24,7 +24,7 @@ export async function pullVolume(
       ...attempt,
       announce: async () => peer.host.guard?.pulling(dataset, volume, peer, options.signal),
       source: new RemoteSource(peer),
-      destination: new LocalDestination({ ...peer.host, logger: attempt.logger }),
+      destination: new LocalDestination({ ...peer.host, logger: attempt.logger }, asSaid),
       volume,
       replica: volume,
     })),

@@ -1,5 +1,7 @@
 import { TransportError } from '../errors.js'
 import type { DataChannel } from '../transport/index.js'
+import type { LeftOutProperty, WhyLeftOut } from './admit-properties.js'
+import type { SentProperties } from './choose-properties.js'
 import {
   createParent,
   discardPartial,
@@ -11,7 +13,7 @@ import {
 } from './messages.js'
 import type { Peer } from './peer.js'
 import { readRemoteTree } from './remote-tree.js'
-import type { Arrival, Destination, DestinationInventory, DestinationTree, Incoming } from './sides.js'
+import type { Arrival, Destination, DestinationInventory, DestinationTree, Incoming, Received } from './sides.js'
 
 /** How long a peer's own word may take that it has given up, in milliseconds. */
 const wordMilliseconds = 1000
@@ -30,13 +32,21 @@ export class RemoteDestination implements Destination {
 
   /** It answers twice: with a ticket when the stream is welcome, and with how the receive ended. */
   async open(
-    { transfer, volume, snapshot, origin }: Arrival,
+    { transfer, volume, snapshot, origin, properties }: Arrival,
     begin: Buffer,
     least: bigint,
     signal: AbortSignal,
   ): Promise<Incoming> {
     const { connection } = this.peer
-    const params = { transfer, volume, snapshot, begin: begin.toString('base64'), least, ...(origin && { origin }) }
+    const params = {
+      transfer,
+      volume,
+      snapshot,
+      begin: begin.toString('base64'),
+      least,
+      ...(origin && { origin }),
+      ...(properties && { properties: asMessage(properties) }),
+    }
     let admit: (ticket: string) => void
     const welcome = new Promise<string>((resolve) => {
       admit = resolve
@@ -59,7 +69,10 @@ export class RemoteDestination implements Destination {
         throw error
       }
     }
-    return { body: { channel }, outcome }
+    const received = outcome.then(
+      ({ leftOut, ...result }): Received => ({ ...result, leftOut: readLeftOut(leftOut, properties) }),
+    )
+    return { body: { channel }, outcome: received }
   }
 
   async discardPartial(volume: string, token: string, signal?: AbortSignal): Promise<void> {
@@ -89,4 +102,25 @@ export class RemoteDestination implements Destination {
 
 export function optional(signal: AbortSignal | undefined): { signal?: AbortSignal } {
   return signal === undefined ? {} : { signal }
+}
+
+function asMessage({ received, overrides }: SentProperties) {
+  return { ...(received && { received: [...received] }), overrides: [...overrides] }
+}
+
+const reasons = new Set<string>(['not-allowed', 'never', 'other-type', 'bad-value', 'refused'] satisfies WhyLeftOut[])
+
+/**
+ * A peer that says nothing of properties does not receive any; a later version's reasons are refusals too. What names nothing that could
+ * be meant is not passed on.
+ */
+export function readLeftOut(
+  leftOut: readonly { name: string; why: string }[] | undefined,
+  sent: SentProperties | undefined,
+): LeftOutProperty[] {
+  const all = [...(sent?.received ?? []), ...(sent?.overrides ?? [])]
+  if (leftOut === undefined) return all.map(({ name }) => ({ name, why: 'not-understood' }))
+  const known = new Set([...all.map(({ name }) => name), 'readonly', 'canmount'])
+  const named = leftOut.filter(({ name }) => known.has(name))
+  return named.map(({ name, why }) => ({ name, why: reasons.has(why) ? (why as WhyLeftOut) : 'refused' }))
 }

@@ -1,5 +1,6 @@
 import { TransportError, ZfsError } from '../errors.js'
 import type { DataChannel } from '../transport/index.js'
+import type { Setting } from './choose-properties.js'
 import {
   confirmVolume,
   estimateStream,
@@ -16,7 +17,7 @@ import { optional } from './remote-destination.js'
 import { readRemoteTree } from './remote-tree.js'
 import type { OnDestination, Outgoing, Source, SourceInventory, StreamOrder, Target } from './sides.js'
 
-type Welcome = { ticket: string; begin: string; total: bigint }
+type Welcome = { ticket: string; begin: string; total: bigint; properties?: Setting[] | undefined }
 
 /** A peer as the sending side: what it sends, it sends to the identity in this host's certificate. */
 export class RemoteSource implements Source {
@@ -73,7 +74,7 @@ export class RemoteSource implements Source {
 
   async open(order: StreamOrder, signal: AbortSignal): Promise<Outgoing> {
     const { connection } = this.peer
-    const { transfer, volume, target, base, resume } = order
+    const { transfer, volume, target, base, resume, properties: wanted } = order
     let admit: (welcome: Welcome) => void
     const welcome = new Promise<Welcome>((resolve) => {
       admit = resolve
@@ -86,15 +87,17 @@ export class RemoteSource implements Source {
       guid: target.guid,
       ...(base === undefined ? {} : { base: base.guid }),
       ...(resume === undefined ? {} : { resume }),
+      ...(wanted && { properties: true }),
     }
     const outcome = connection.request(sendVolume, params, { signal: both, onEvent: (event) => admit(event) })
     const refused = outcome.then<never>(() => {
       throw new TransportError('PROTOCOL', `${this.peer.identity} answered without offering a stream`)
     })
-    const { ticket, begin, total } = await Promise.race([welcome, refused])
+    const { ticket, begin, total, properties } = await Promise.race([welcome, refused])
     return {
       begin: Buffer.from(begin, 'base64'),
       total,
+      properties,
       body: { channel: (): Promise<DataChannel> => connection.openData(ticket, { signal: both }) },
       outcome,
       close: async () => stop.abort(),

@@ -1,5 +1,5 @@
 import { ArgumentError, ReplicationError, throwIfAborted } from '../errors.js'
-import { deliver } from './deliver.js'
+import { type Delivered, deliver } from './deliver.js'
 import { divergedError } from './divergence.js'
 import { goOn } from './go-on.js'
 import { type IncrementalBase, planPush } from './planner/plan.js'
@@ -20,7 +20,12 @@ export async function replicateVolume(replication: Replication): Promise<Omit<Re
   const situation = before.partial === undefined ? before : await readSituation(replication)
   const resumed = finished?.resumed
   let preserved: string | undefined
-  const done = (kind: ReplicationResult['kind'], { name, guid }: Target, base?: IncrementalBase, bytes = 0n) => ({
+  const done = (
+    kind: ReplicationResult['kind'],
+    { name, guid }: Target,
+    base?: IncrementalBase,
+    { bytes, propertiesLeftOut }: Delivered = { bytes: 0n, propertiesLeftOut: finished?.propertiesLeftOut ?? [] },
+  ) => ({
     kind,
     snapshot: `${situation.source.dataset}@${name}`,
     guid,
@@ -29,6 +34,7 @@ export async function replicateVolume(replication: Replication): Promise<Omit<Re
     milliseconds: performance.now() - started,
     resumed,
     preserved,
+    propertiesLeftOut,
   })
   if (finished !== undefined && chosen !== undefined && finished.resumed.guid === chosen.guid) {
     return done(finished.kind, chosen, finished.base)
@@ -43,8 +49,8 @@ export async function replicateVolume(replication: Replication): Promise<Omit<Re
   }
   const target = chosen ?? (await takeSnapshot(replication))
   if (plan.kind === 'current') return done('current', target)
-  const bytes = await deliver(replication, { target, base: plan.base, resume: undefined })
-  return done(plan.kind, target, plan.base, bytes)
+  const delivered = await deliver(replication, { target, base: plan.base, resume: undefined })
+  return done(plan.kind, target, plan.base, delivered)
 }
 
 async function takeSnapshot(replication: Replication): Promise<Target> {

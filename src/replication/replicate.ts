@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { ArgumentError, throwIfAborted } from '../errors.js'
+import { checkPropertyOptions } from './choose-properties.js'
 import { estimateStreams } from './estimate-streams.js'
-import { LocalDestination } from './local-destination.js'
+import { asSaid, LocalDestination } from './local-destination.js'
 import { LocalSource } from './local-source.js'
 import { checkVolumeName, snapshotName } from './names.js'
 import { type LocalHost, Peer } from './peer.js'
@@ -174,7 +175,7 @@ function chooseSides(volume: string, { from, to }: Ends): Sides {
   const common = { peer, volume }
   const logger = self.logger.child({ peer: peer.identity })
   if (peer === from) {
-    const [source, destination] = [new RemoteSource(peer), new LocalDestination({ ...self, logger })]
+    const [source, destination] = [new RemoteSource(peer), new LocalDestination({ ...self, logger }, asSaid)]
     return { ...common, source, destination, direction: 'from', claim: claimAs('pull', 'from') }
   }
   const datasetOf = (name: string): string => {
@@ -186,7 +187,8 @@ function chooseSides(volume: string, { from, to }: Ends): Sides {
   return { ...common, source, destination, direction: 'to', claim: claimAs('push', 'to') }
 }
 
-function checkOptions({ concurrency = 1, snapshot = 'now', snapshots }: TreeReplicationOptions): void {
+function checkOptions({ concurrency = 1, snapshot = 'now', snapshots, properties }: TreeReplicationOptions): void {
+  if (properties !== undefined) checkPropertyOptions(properties)
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 32) {
     throw new ArgumentError(`${concurrency} streams can't flow at once: 1 to 32`)
   }

@@ -1,5 +1,7 @@
 import type { Logger } from 'pino'
 import type { RateLimiter } from '../transport/index.js'
+import type { LeftOutProperty } from './admit-properties.js'
+import type { PropertyOptions } from './choose-properties.js'
 import type { Progress } from './progress.js'
 import type { SnapshotHooks } from './quiesce.js'
 import type { Retry, RetryOptions } from './retry.js'
@@ -21,6 +23,11 @@ export interface ReplicationOptions extends SnapshotHooks {
   stallMilliseconds?: number
   /** The most to move, in bytes per second. A {@link RateLimiter} can be shared by many replications, and changed while they run. */
   limit?: RateLimiter | number
+  /**
+   * Which properties the replica gets with each stream. Default: those set on the source itself that are safe there, as received
+   * values. docs/push.md
+   */
+  properties?: PropertyOptions
   /**
    * Refuse at once with `NO_SPACE` when the stream's estimated size exceeds what is available at the destination. Default: true.
    * Set it to false for data that the destination will compress much better than the source has.
@@ -70,6 +77,8 @@ export interface ReplicationResult {
   resumed: ResumedStream | undefined
   /** Where the destination's diverged dataset is now: its full name there. */
   preserved: string | undefined
+  /** Properties that were to go to the replica, and that the receiving host left out, each with the reason. */
+  propertiesLeftOut: readonly LeftOutProperty[]
 }
 
 /** An interrupted stream that was gone on with. */

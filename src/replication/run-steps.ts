@@ -1,3 +1,5 @@
+import type { LeftOutProperty } from './admit-properties.js'
+import type { Delivered } from './deliver.js'
 import { FailedSteps } from './planner/failed-steps.js'
 import { isSend, type Step } from './planner/tree-plan.js'
 
@@ -9,6 +11,8 @@ export type StepOutcome =
       /** Stream bytes sent. */
       bytes: bigint
       milliseconds: number
+      /** Properties that were to go with the stream, and that the receiving host left out. */
+      propertiesLeftOut: readonly LeftOutProperty[]
     }
   | { kind: 'failed'; step: Step; error: Error }
   /** It was not begun, for it needs what another step did not bring, or that one lost the connection. */
@@ -17,8 +21,8 @@ export type StepOutcome =
 export interface RunOptions {
   /** How many streams flow at once. */
   concurrency: number
-  /** Runs a step; the stream's bytes. */
-  run: (step: Step) => Promise<bigint>
+  /** Runs a step; what came of its stream. */
+  run: (step: Step) => Promise<Delivered>
   /** Asked after a failure: whether nothing more can be done. */
   isLost: () => boolean
   /** No step begins once it has fired. */
@@ -72,8 +76,8 @@ class StepRunner {
   async #attempt(step: Step): Promise<void> {
     const started = performance.now()
     try {
-      const bytes = await this.options.run(step)
-      this.#outcomes.set(step, { kind: 'done', step, bytes, milliseconds: performance.now() - started })
+      const delivered = await this.options.run(step)
+      this.#outcomes.set(step, { kind: 'done', step, ...delivered, milliseconds: performance.now() - started })
     } catch (error) {
       this.#outcomes.set(step, {
         kind: 'failed',

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { parseBeginRecord } from '../lzc/index.js'
-import { type Handler, handle, type RequestContext } from '../transport/index.js'
+import { type Handler, handle, mayBring, type RequestContext } from '../transport/index.js'
 import { LocalDestination } from './local-destination.js'
 import {
   createParent,
@@ -22,8 +22,10 @@ type ReceiveContext = RequestContext<z.output<typeof receiveVolume.event>>
 
 /** This host as the receiving side of what peers send. */
 export function serveDestination(settings: ServeSettings, allowed: Gate): Handler[] {
-  const destinationFor = (peer: string): LocalDestination =>
-    new LocalDestination({ ...settings, logger: settings.logger.child({ peer }) })
+  const destinationFor = (peer: string): LocalDestination => {
+    const allows = (dataset: string, name: string) => mayBring(settings.rules, peer, dataset, name)
+    return new LocalDestination({ ...settings, logger: settings.logger.child({ peer }) }, allows)
+  }
   return [
     handle(inspectVolume, async ({ volume }, { peer }) => {
       allowed(volume, peer, 'inspect')
@@ -63,9 +65,9 @@ export function serveDestination(settings: ServeSettings, allowed: Gate): Handle
       const about = { transferId: params.transfer, volume: params.volume, peer: context.peer, side: 'receive' } as const
       const teller = StreamTeller.serving(receivedFacts(params), about, logger)
       try {
-        const received = await receiveFrom(destinationFor(context.peer), params, context, teller)
-        teller.done(received.bytes)
-        return received
+        const { guid, bytes, leftOut } = await receiveFrom(destinationFor(context.peer), params, context, teller)
+        teller.done(bytes)
+        return { guid, bytes, leftOut: [...leftOut] }
       } catch (error) {
         teller.failed(error)
         throw error
@@ -81,12 +83,12 @@ function receivedFacts({ snapshot, begin }: ReceiveParams): StreamFacts {
 
 async function receiveFrom(
   destination: LocalDestination,
-  { transfer, volume, snapshot, begin, least, origin }: ReceiveParams,
+  { transfer, volume, snapshot, begin, least, origin, properties }: ReceiveParams,
   context: ReceiveContext,
   teller: StreamTeller,
 ): Promise<Received> {
   const { signal } = context
-  const arrival = { transfer, volume, snapshot, from: context.peer, origin }
+  const arrival = { transfer, volume, snapshot, from: context.peer, origin, properties }
   const incoming = await destination.open(arrival, Buffer.from(begin, 'base64'), least, signal)
   const channel = async () => {
     const offer = context.offerData()

@@ -145,14 +145,14 @@ function targetIn({ dataset, snapshots }: Omit<SourceInventory, 'raw'>, peer: st
 
 /** What a peer asks for by GUIDs, as this host knows it. */
 async function orderOf(dataset: string, params: SendParams, peer: string): Promise<StreamOrder> {
-  const { transfer, volume, guid, base, resume } = params
+  const { transfer, volume, guid, base, resume, properties = false } = params
   const inventory = await readSource(dataset)
   const target = targetIn(inventory, peer, guid)
   const found = base === undefined ? undefined : (baseWithGuid(inventory, base) ?? (await originOf(dataset, base)))
   if (base !== undefined && found === undefined) {
     throw new ZfsError('NOT_FOUND', `${dataset} has no snapshot or bookmark with the GUID ${base}`, { dataset })
   }
-  return { transfer, volume, target, base: found, resume }
+  return { transfer, volume, target, base: found, resume, properties }
 }
 
 /** What a dataset is a clone of, if it is this. */
@@ -171,7 +171,9 @@ async function sendTo(
   const outgoing = await source.open(order, signal)
   try {
     const offered = context.offerData()
-    context.emit({ ticket: offered.ticket, begin: outgoing.begin.toString('base64'), total: outgoing.total })
+    const { begin, total, properties } = outgoing
+    const told = properties === undefined ? {} : { properties: [...properties] }
+    context.emit({ ticket: offered.ticket, begin: begin.toString('base64'), total, ...told })
     const channel = await offered.channel(signal)
     return { bytes: await channel.send(outgoing.body.stream, { signal, onBytes: (bytes) => teller.moved(bytes) }) }
   } finally {

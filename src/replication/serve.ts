@@ -1,6 +1,8 @@
+import { ArgumentError } from '../errors.js'
 import { authorize, type Handler, isAuthorized, type Rule, type Verb } from '../transport/index.js'
 import { checkVolumeName } from './names.js'
 import type { LocalHost } from './peer.js'
+import { ruleOf } from './property-rules.js'
 import { serveDestination } from './serve-destination.js'
 import { serveSource } from './serve-source.js'
 import { serveTree } from './serve-tree.js'
@@ -13,6 +15,7 @@ export interface ServeSettings extends LocalHost {
 /** What peers may ask of this host, each within its rights. */
 export function serve(settings: ServeSettings): Handler[] {
   const { root, rules } = settings
+  for (const rule of rules) checkGrant(rule)
   const allowed: Gate = (volume, peer, verb) => {
     checkVolumeName(volume)
     const dataset = `${root}/${volume}`
@@ -25,6 +28,15 @@ export function serve(settings: ServeSettings): Handler[] {
     ...serveSource(settings, allowed),
     ...serveTree(settings, allowed, shows),
   ]
+}
+
+/** @throws ArgumentError for a property that no rule can let in */
+function checkGrant({ peer, properties = [] }: Rule): void {
+  const bad = properties.find((name) => ruleOf(name) === 'stays')
+  if (bad === undefined) return
+  throw new ArgumentError(`A rule for ${peer} can't let the property ${JSON.stringify(bad)} in`, {
+    next: 'Name those that the peer may set, in full, such as quota or mountpoint.',
+  })
 }
 
 /**

@@ -1,6 +1,8 @@
 /** The two sides of a replication. Each is this host or a peer; what replicates does not know which. */
 import type { Readable, Writable } from 'node:stream'
 import type { DataChannel } from '../transport/index.js'
+import type { LeftOutProperty } from './admit-properties.js'
+import type { SentProperties, Setting } from './choose-properties.js'
 import type { LocalInventory } from './local.js'
 import type { SnapshotPoint } from './planner/inventory.js'
 import type { ResumePoint } from './planner/partial.js'
@@ -25,6 +27,8 @@ export interface StreamOrder {
   receiveAs?: string
   /** The destination's snapshot that it is received as a clone of. The base is the same one on the source, in whichever dataset. */
   origin?: VolumeSnapshot
+  /** Whether the dataset's own properties are wanted with it. */
+  properties?: boolean
 }
 
 /** A snapshot by its volume's name below a host's root, and the part of its own name after the `@`. */
@@ -73,6 +77,8 @@ export interface Outgoing<Body = { stream: Readable } | { channel: () => Promise
   begin: Buffer
   /** Estimated bytes of the whole stream. */
   total: bigint
+  /** The dataset's own, where they were wanted and the sending side tells them. */
+  properties?: readonly Setting[] | undefined
   body: Body
   /** Settles with the sending side's own word for how it ended. */
   outcome: Promise<unknown>
@@ -90,12 +96,16 @@ export interface Arrival {
   from: string
   /** What it is to be a clone of. */
   origin?: VolumeSnapshot | undefined
+  /** What it brings besides data. */
+  properties?: SentProperties | undefined
 }
 
 /** What a receive came to: the snapshot's GUID as read back from the pool, and the stream's bytes. */
 export interface Received {
   guid: bigint
   bytes: bigint
+  /** Properties that came with it, and that the replica did not get. */
+  leftOut: readonly LeftOutProperty[]
 }
 
 /** A stream that the receiving side is ready to take in. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { ReplicationError } from '../errors.js'
-import { deliver } from './deliver.js'
+import { type Delivered, deliver } from './deliver.js'
 import { isSend, type SendStep, type Step, type TreePlan } from './planner/tree-plan.js'
 import type { Replication } from './replication.js'
 
@@ -17,11 +17,8 @@ export interface StepContext extends Omit<Replication, 'volume' | 'replica' | 't
   claim: (volume: string) => () => void
 }
 
-/**
- * Runs one step.
- * @returns bytes of its stream
- */
-export async function takeStep(context: StepContext, step: Step): Promise<bigint> {
+/** Runs one step. */
+export async function takeStep(context: StepContext, step: Step): Promise<Delivered> {
   const { destination, plan, options, logger } = context
   const replica = volumeOf(context, plan.destination, step.destination)
   if (isSend(step)) return sendStep(context, step, replica)
@@ -30,10 +27,10 @@ export async function takeStep(context: StepContext, step: Step): Promise<bigint
     await destination.rename(replica, volumeOf(context, plan.destination, step.to), options.signal)
   } else if (step.kind === 'create') await destination.createParent(replica, options.signal)
   else await discard(context, replica)
-  return 0n
+  return { bytes: 0n, propertiesLeftOut: [] }
 }
 
-async function sendStep(context: StepContext, step: SendStep, replica: string): Promise<bigint> {
+async function sendStep(context: StepContext, step: SendStep, replica: string): Promise<Delivered> {
   const { plan, pending, claim } = context
   const volume = volumeOf(context, plan.source, step.source)
   const release = claim(volume)

@@ -21,6 +21,11 @@ export interface Rule {
    * everything below.
    */
   datasets: readonly string[]
+  /**
+   * Properties that the peer may also give to what it makes here with `receive`, of those that are each host's own affair, such as
+   * `quota` or `mountpoint`. Full names. docs/push.md
+   */
+  properties?: readonly string[] | undefined
 }
 
 /** Characters of a dataset's name (zfsprops(7)): no `*`, so that a pattern is never a name. */
@@ -58,10 +63,19 @@ function matches(pattern: string, dataset: readonly string[]): boolean {
 
 /** Whether a rule allows it. `dataset` is a filesystem's or volume's full name, without a snapshot. */
 export function isAuthorized(rules: readonly Rule[], peer: string, verb: Verb, dataset: string): boolean {
+  return rulesFor(rules, peer, verb, dataset).length > 0
+}
+
+/** Whether a rule lets the peer bring a property that is held back otherwise, to what it may make here. */
+export function mayBring(rules: readonly Rule[], peer: string, dataset: string, property: string): boolean {
+  return rulesFor(rules, peer, 'receive', dataset).some(({ properties }) => properties?.includes(property))
+}
+
+function rulesFor(rules: readonly Rule[], peer: string, verb: Verb, dataset: string): Rule[] {
   const names = components(dataset)
   // A name that ZFS would not take is refused here too: nothing that merely looks like an allowed one gets through.
-  if (!valid(names)) return false
-  return rules.some(
+  if (!valid(names)) return []
+  return rules.filter(
     (rule) =>
       rule.peer === peer && rule.verbs.includes(verb) && rule.datasets.some((pattern) => matches(pattern, names)),
   )

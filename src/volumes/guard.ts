@@ -23,10 +23,10 @@ export class VolumeGuard implements Guard {
     if (description !== undefined) this.announced.set(dataset, peer.identity, description)
   }
 
-  async receiving(dataset: string, from: string): Promise<Readonly<Record<string, string>>> {
+  async receiving(dataset: string, from: string): Promise<Readonly<Record<string, string>> | undefined> {
     const record = await findRecord(dataset)
     const said = this.announced.get(dataset, from)
-    if (record === undefined) return said === undefined ? {} : encodeRecord(replicaRecord(said))
+    if (record === undefined) return said === undefined ? undefined : encodeRecord(replicaRecord(said))
     await this.changing(dataset)
     // A replica can be filled from any host that has the volume; whoever pushes it must own it.
     if (record.owner.host === from || said !== undefined) return {}

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert'
-import { getProperties } from '../../src/datasets/index.js'
+import { getProperties, getReceivedProperties, keepLocalProperties } from '../../src/datasets/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { failure, fresh } from '../zfs/pool.js'
 import { conformance } from './engine.js'
@@ -27,6 +27,18 @@ conformance('encrypted', (test, engine) => {
     await feed(await sent(`${to}@2`, { from: `${to}#1`, flags }), `${again}@2`, { raw: true })
     assert.is(contentOf(await sent(`${again}@1`, { flags })), contentOf(full))
     assert.ok(Object.hasOwn((await lzc.getBookmarks(to, ['ivsetguid']))['1'] ?? {}, 'ivsetguid'))
+  })
+
+  test('properties come with a raw stream, and the place of the key stays', async () => {
+    const { full, increment } = await engine.encryptedStreams()
+    const to = fresh()
+    await feed(full, `${to}@1`, { raw: true, overrides: { readonly: 'on' } })
+    await keepLocalProperties(to)
+    const properties = { compression: 'gzip-2', 'com.example:note': 'n' }
+    await feed(increment, `${to}@2`, { raw: true, properties })
+    assert.equal({ ...(await getReceivedProperties(to)) }, properties)
+    const { keylocation, readonly } = await getProperties(to)
+    assert.equal([keylocation?.value, readonly?.value], ['prompt', 'on'])
   })
 
   test('each error', async () => {

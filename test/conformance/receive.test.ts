@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import * as assert from 'uvu/assert'
-import { getProperties, listSnapshots, setProperties } from '../../src/datasets/index.js'
+import {
+  getOwnProperties,
+  getProperties,
+  getReceivedProperties,
+  keepLocalProperties,
+  listSnapshots,
+  setProperties,
+} from '../../src/datasets/index.js'
 import { ArgumentError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
 import { all, endsAtOnce, failure, fresh, pause } from '../zfs/pool.js'
@@ -105,6 +112,65 @@ conformance('receive', (test, engine) => {
     assert.equal(got.compression, { value: 'gzip-3', source: 'received' })
     assert.equal([got['com.example:a'], got['com.example:b']?.value], [undefined, 'b'])
     assert.equal(got['com.example:own'], { value: 'own', source: 'local' })
+  })
+
+  test('into a dataset that nothing was received into, local values stay where it is prepared for that', async () => {
+    const { name, full, second } = await newHistory(engine)
+    const to = fresh()
+    const own = { compression: 'gzip-2', snapshot_limit: 7n, refreservation: 1048576n, 'com.example:own': 'own' }
+    for (const prepared of [true, false]) {
+      await feed(full, `${to}@1`)
+      await setProperties(to, own)
+      assert.equal({ ...(await getReceivedProperties(to)) }, {})
+      if (prepared) await keepLocalProperties(to)
+      assert.equal({ ...(await getOwnProperties(to)) }, own)
+      const properties = { compression: 'gzip-3', 'com.example:new': 'new' }
+      const cut = second.subarray(0, second.length >> 1)
+      assert.is(await refusal(cut, `${to}@2`, { properties }), 'STREAM_TRUNCATED')
+      assert.equal({ ...(await getOwnProperties(to)) }, own)
+      assert.equal((await getProperties(to)).compression, { value: 'gzip-2', source: 'local' })
+      await feed(second, `${to}@2`, { properties })
+      assert.equal({ ...(await getReceivedProperties(to)) }, properties)
+      const left = prepared ? { ...own, 'com.example:new': 'new' } : properties
+      assert.equal({ ...(await getOwnProperties(to)) }, left)
+      await lzc.destroySnapshots([`${to}@1`, `${to}@2`])
+      await lzc.destroy(to)
+    }
+    const [fs, empty] = [fresh(), fresh()]
+    const place = {
+      mountpoint: '/srv/elsewhere',
+      canmount: 'noauto',
+      quota: 33554432n,
+      refquota: 16777216n,
+      atime: 'off',
+    }
+    await lzc.create(empty)
+    for (const point of ['1', '2']) await lzc.snapshot(`${empty}@${point}`)
+    await feed(await sent(`${empty}@1`), `${fs}@1`)
+    await setProperties(fs, place)
+    await keepLocalProperties(fs)
+    const increment = await sent(`${empty}@2`, { from: `${empty}@1` })
+    await feed(increment, `${fs}@2`, { properties: { atime: 'on', exec: 'off' } })
+    assert.equal({ ...(await getOwnProperties(fs)) }, { ...place, exec: 'off' })
+    await keepLocalProperties(name)
+    assert.is((await failure(keepLocalProperties(`${name}-none`))).code, 'NOT_FOUND')
+  })
+
+  test('without properties, those received and the local ones stay as they are', async () => {
+    const { full, second, third } = await newHistory(engine)
+    const to = fresh()
+    await feed(full, `${to}@1`)
+    await setProperties(to, { compression: 'gzip-2', refreservation: '1M' })
+    await feed(second, `${to}@2`, { overrides: { readonly: 'on' } })
+    assert.equal(
+      { ...(await getOwnProperties(to)) },
+      {
+        ...{ compression: 'gzip-2', refreservation: 1048576n, readonly: 'on' },
+      },
+    )
+    await feed(third, `${to}@3`, { properties: {} })
+    assert.equal({ ...(await getOwnProperties(to)) }, {})
+    assert.is((await getProperties(to)).usedbyrefreservation?.value, 0n)
   })
 
   test('a property that can not be applied is told, and the stream received all the same', async () => {

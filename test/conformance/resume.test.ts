@@ -1,5 +1,13 @@
 import * as assert from 'uvu/assert'
-import { discardPartialReceive, getProperties, readResumeToken } from '../../src/datasets/index.js'
+import {
+  discardPartialReceive,
+  forgetReceivedProperties,
+  getOwnProperties,
+  getProperties,
+  getReceivedProperties,
+  readResumeToken,
+  setProperties,
+} from '../../src/datasets/index.js'
 import * as lzc from '../../src/lzc/index.js'
 import { ResumeToken } from '../embedded/resume-token.js'
 import { eventually, failure, fresh } from '../zfs/pool.js'
@@ -47,6 +55,28 @@ conformance('resume', (test, engine) => {
     await feed(await sent(`${name}@3`, { from, resume: resumeFrom(await tokenOf(to)) }), `${to}@3`)
     assert.is(digestOf(await engine.read(to)), digestOf(await engine.read(name)))
     assert.is(await guidOf(`${to}@3`), await guidOf(`${name}@3`))
+  })
+
+  test('what goes on brings its own properties', async () => {
+    const { name, full, second } = await newHistory(engine)
+    const to = fresh()
+    const first = { resumable: true, properties: { compression: 'gzip-2', 'com.example:a': '1' } }
+    assert.is(await refusal(full.subarray(0, full.length >> 1), `${to}@1`, first), 'STREAM_TRUNCATED')
+    const rest = await sent(`${name}@1`, { resume: resumeFrom(await tokenOf(to)) })
+    const now = { compression: 'gzip-3', 'com.example:b': '2' }
+    await setProperties(to, { 'com.example:own': 'own' })
+    assert.equal({ ...(await getReceivedProperties(to)) }, first.properties)
+    await forgetReceivedProperties(to)
+    assert.equal({ ...(await getReceivedProperties(to)) }, {})
+    await feed(rest, `${to}@1`, { properties: now, overrides: { readonly: 'on' } })
+    assert.equal({ ...(await getReceivedProperties(to)) }, now)
+
+    assert.is(await refusal(second.subarray(0, second.length >> 1), `${to}@2`, first), 'STREAM_TRUNCATED')
+    assert.equal({ ...(await getReceivedProperties(to)) }, now, 'as they were')
+    const resume = resumeFrom(await tokenOf(to))
+    await feed(await sent(`${name}@2`, { from: `${name}@1`, resume }), `${to}@2`, { properties: { sync: 'always' } })
+    assert.equal({ ...(await getReceivedProperties(to)) }, { sync: 'always' })
+    assert.equal({ ...(await getOwnProperties(to)) }, { sync: 'always', readonly: 'on', 'com.example:own': 'own' })
   })
 
   test('damage on the way is kept out of what is resumed', async () => {

@@ -15,7 +15,8 @@ for (const [alpha, beta] of pairs) {
   test(`${alpha} to ${beta}: full, incremental, unchanged, and from a bookmark`, async () => {
     await using cluster = await Cluster.open({ alpha, beta })
     const { alpha: source } = cluster
-    await cluster.createVolume('data')
+    const later = alpha === 'newest' ? { prefetch: 'metadata' } : {}
+    await cluster.createVolume('data', { quota: '512M', sync: 'always', 'com.example:owner': 'me', ...later })
     await cluster.fill('data', 'a', 24)
 
     const full = await cluster.push({ volume: 'data' })
@@ -61,6 +62,16 @@ for (const [alpha, beta] of pairs) {
     assert.equal(more, [])
     const replica = ['zfs', 'get', '-Hpo', 'value', 'readonly,canmount,mounted', `${root(cluster.beta)}/data`]
     assert.is((await cluster.beta.run(replica)).stdout.replaceAll('\n', ' ').trim(), 'on noauto no')
+    const received = ['zfs', 'get', '-Hs', 'received', '-o', 'property,value', 'all', `${root(cluster.beta)}/data`]
+    const names = (await cluster.beta.run(received)).stdout.split('\n').map((line) => line.split('\t')[0])
+    const known = alpha === 'newest' && beta === 'newest'
+    assert.equal(names.filter(Boolean).sort(), ['com.example:owner', ...(known ? ['prefetch'] : []), 'sync'])
+    const told = cluster.agentLog.filter((line) => line.includes('{"name":"prefetch","why":"refused"}'))
+    assert.is(
+      told.length,
+      alpha === 'newest' && beta === 'oldest' ? 3 : 0,
+      'what an older OpenZFS does not know is told',
+    )
     const { before, after } = increment.end as NonNullable<typeof increment.end>
     assert.equal(after, before)
   })

@@ -52,7 +52,7 @@ async function runAll(
       await new Promise((resolve) => setTimeout(resolve, 5))
       log.push(`- ${text(step)}`)
       if (fails(step)) throw new Error(text(step))
-      return 1n
+      return { bytes: 1n, propertiesLeftOut: [] }
     },
     ...more,
   })
@@ -90,9 +90,9 @@ test('a lost connection leaves out the rest; a signal begins no more', async () 
   const lost = await runAll(steps, 1, ({ source }) => source === 'a/b', { isLost: () => true })
   assert.equal(lost.outcomes, ['done: full a', 'failed: full b', 'left-out: full c'])
   const stop = new AbortController()
-  const run = async (): Promise<bigint> => {
+  const run = async () => {
     stop.abort()
-    return 0n
+    return { bytes: 0n, propertiesLeftOut: [] }
   }
   const stopped = await runAll(steps, 1, undefined, { signal: stop.signal, run })
   assert.equal(stopped.outcomes, ['done: full a'])
