@@ -24,8 +24,9 @@ export async function announce(
 ): Promise<void> {
   const record = await findRecord(dataset)
   if (record === undefined) return
-  // A replica is given back to an owner that has lost the volume; that refuses it if it has not.
-  if (record.owner.host !== peer.identity) checkOwner(record, host.identity)
+  // A replica is given back to an owner that has lost the volume.
+  const lost = record.owner.host === peer.identity && (await hear(host, dataset, volume, peer, signal)) === undefined
+  if (!lost) checkOwner(record, host.identity)
   const has = (await readHistory(dataset)).slice(0, mostNamed).map(({ guid }) => guid)
   const params = { volume, has, ...describe(record, host.identity) }
   try {
