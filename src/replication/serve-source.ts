@@ -55,7 +55,7 @@ export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
     const datasets = volumes.map((volume) => allowed(volume, peer, 'send'))
     const releases: (() => void)[] = []
     try {
-      for (const dataset of datasets) releases.push(await claim(settings.claims, dataset, peer))
+      for (const dataset of new Set(datasets)) releases.push(await claim(settings.claims, dataset, peer))
       return await run()
     } finally {
       for (const release of releases) release()

@@ -9,7 +9,7 @@ import { type Host, pushVolume, type ReplicationResult, type Volume } from '../.
 import * as lzc from '../../src/lzc/index.js'
 import { digest, openAlpha, openBeta, startBeta } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
-import { Relay } from './relay.js'
+import { Link } from './faults/link.js'
 
 const mebibyte = 1024 * 1024
 const rounds = Number(process.env.FLOCKER_ZFS_CRASHES ?? 8)
@@ -66,10 +66,10 @@ class Totals {
   completed = 0
 }
 
-async function round(directory: string, alpha: Host, volume: Volume, relay: Relay, totals: Totals): Promise<void> {
+async function round(directory: string, alpha: Host, volume: Volume, link: Link, totals: Totals): Promise<void> {
   await using agent = await startBeta(directory)
-  relay.target = agent.port
-  const peer = await alpha.connect(`127.0.0.1:${relay.port}`)
+  link.target = agent.port
+  const peer = await alpha.connect(`127.0.0.1:${link.port}`)
   const pushing = pushVolume(volume, peer).then(
     (result): ReplicationResult => result,
     (error: { code: string }) => error,
@@ -99,10 +99,11 @@ test(`killed ${rounds} times in a push`, () =>
     const totals = new Totals()
     await change(volume)
     await pushInPeace(directory, alpha, volume)
-    await using relay = await Relay.listen(0, bytesPerSecond)
+    await using link = await Link.listen(0)
+    link.bytesPerSecond = bytesPerSecond
     for (let i = 1; i <= rounds; i++) {
       await change(volume)
-      await round(directory, alpha, volume, relay, totals)
+      await round(directory, alpha, volume, link, totals)
       await hashes.remember(volume.dataset)
       const { partial } = await lookAt(directory, hashes)
       if (partial) totals.parts++

@@ -28,7 +28,7 @@ import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
 import { Agent, digest, equip, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
-import { Relay } from './relay.js'
+import { Link } from './faults/link.js'
 import { createDisk, write } from './trees.js'
 
 const run = promisify(execFile)
@@ -100,8 +100,8 @@ test('a pull outlives cables that are cut, and its source, which is killed and s
       hash = await digest(volume)
     }
     await using first = await startBeta(directory)
-    await using relay = await Relay.listen(first.port, 1e9)
-    await using peer = await alpha.connect(`127.0.0.1:${relay.port}`)
+    await using link = await Link.listen(first.port)
+    await using peer = await alpha.connect(`127.0.0.1:${link.port}`)
     const codes: string[] = []
     let second: Promise<Agent> | undefined
     const cuts = [16, 32]
@@ -112,11 +112,11 @@ test('a pull outlives cables that are cut, and its source, which is killed and s
         const mebibytes = Number(bytes) / mebibyte
         if (cuts[0] !== undefined && mebibytes > cuts[0]) {
           cuts.shift()
-          relay.cut()
+          link.drop()
         } else if (second === undefined && mebibytes > 60) {
           second = first.end('SIGKILL').then(async () => {
             const agent = await startBeta(directory)
-            relay.target = agent.port
+            link.target = agent.port
             return agent
           })
         }
@@ -137,8 +137,8 @@ test('a pull outlives cables that are cut, and its source, which is killed and s
 test('an abort between two attempts takes back what has arrived, or keeps it where the caller says so', () =>
   withBoth(async ({ beta, server, alpha, volume }) => {
     await fill(volume, 0, 96)
-    await using relay = await Relay.listen(server.port, 1e9)
-    await using peer = await alpha.connect(`127.0.0.1:${relay.port}`)
+    await using link = await Link.listen(server.port)
+    await using peer = await alpha.connect(`127.0.0.1:${link.port}`)
     const attempt = (onAbort: 'discard' | 'keep') => {
       const stop = new AbortController()
       return failure(
@@ -147,7 +147,7 @@ test('an abort between two attempts takes back what has arrived, or keeps it whe
           onAbort,
           retry: { attempts: 3, firstMilliseconds: 60_000 },
           onRetry: () => stop.abort(),
-          ...after(32, () => relay.cut()),
+          ...after(32, () => link.drop()),
         }),
       )
     }

@@ -1,20 +1,22 @@
 /**
  * Pushes, pulls and replications of trees with a fault at every step of them: the steps of either side and the records on the wire are
  * recorded, then the same is done once for each of them and for each fault that can strike there. After that the same must simply work,
- * and leave nothing over. By default a random sample for some time; FLOCKER_ZFS_FAULTS is how many, `all`, or a part of the names of those
- * to run, and FLOCKER_ZFS_SEED says which sample.
+ * and leave nothing over. By default a random sample of some operations, for some time; FLOCKER_ZFS_FAULTS is how many of each, `all`, or a
+ * part of the names of those to run, and FLOCKER_ZFS_SEED says which sample.
  */
 import { test } from 'uvu'
-import { generator } from '../unit/fuzzing.js'
+import { generator, type Random } from '../unit/fuzzing.js'
 import { useEngine, withDirectory } from './engine.js'
-import { type Case, casesOf, mixed, nameOf } from './faults/cases.js'
-import { operations } from './faults/operations.js'
+import { type Case, casesOf, mixed, nameOf, shuffled } from './faults/cases.js'
+import { type Operation, operations } from './faults/operations.js'
 import { Pair } from './faults/pair.js'
-import { Sweep } from './faults/sweep.js'
+import { type Outcome, Sweep } from './faults/sweep.js'
 
 const asked = process.env.FLOCKER_ZFS_FAULTS ?? ''
 const seed = Number(process.env.FLOCKER_ZFS_SEED ?? Math.floor(Math.random() * 1_000_000))
-const sampleMilliseconds = 40_000
+/** How long a sample is in all, and how much of it is of one operation. */
+const sampleMilliseconds = 45_000
+const operationMilliseconds = 9000
 
 /** Runs something with two hosts of its own. */
 function withSweep(use: (sweep: Sweep) => Promise<void>): Promise<void> {
@@ -24,11 +26,11 @@ function withSweep(use: (sweep: Sweep) => Promise<void>): Promise<void> {
   })
 }
 
-async function allCases(): Promise<Case[]> {
-  const random = generator(seed)
-  const cases: Case[] = []
+/** The cases of an operation, in a random order. */
+async function casesFor(operation: Operation, random: Random): Promise<Case[]> {
+  let cases: Case[] = []
   await withSweep(async (sweep) => {
-    for (const operation of operations) cases.push(...casesOf(await sweep.record(operation), random))
+    cases = casesOf(await sweep.record(operation), random)
   })
   return mixed(cases, random)
 }
@@ -39,58 +41,68 @@ function* chosen(all: readonly Case[]): Generator<Case> {
   else if (/^\d+$/.test(asked)) yield* all.slice(0, Number(asked))
   else if (asked !== '') yield* all.filter((each) => nameOf(each).includes(asked))
   else {
-    const deadline = performance.now() + sampleMilliseconds
+    const started = performance.now()
     for (const each of all) {
-      if (performance.now() > deadline) return
       yield each
+      if (performance.now() - started > operationMilliseconds) return
     }
   }
 }
 
 class Tally {
+  all = 0
   ran = 0
   struck = 0
   readonly endings = new Map<string, number>()
   readonly failures: string[] = []
 
-  ended(name: string, codes: readonly string[]): void {
+  ended(name: string, { struck, codes }: Outcome): void {
+    if (struck) this.struck += 1
     const ending = `${name}: ${[...new Set(codes)].sort().join('+') || 'went through'}`
     this.endings.set(ending, (this.endings.get(ending) ?? 0) + 1)
   }
+
+  failed(name: string, error: unknown): void {
+    this.failures.push(`${name}: ${(error as Error).stack}`)
+    console.error(`\nFAILED ${this.failures.at(-1)}`)
+  }
 }
 
-test('faults at every step', async () => {
-  const all = await allCases()
-  console.log(`${all.length} cases in all, seed ${seed}`)
-  const cases = chosen(all)
-  const tally = new Tally()
-  const broken = (name: string, error: unknown): void => {
-    tally.failures.push(`${name}: ${(error as Error).stack}`)
-    console.error(`\nFAILED ${tally.failures.at(-1)}`)
-  }
+async function runCases(cases: Generator<Case>, tally: Tally): Promise<void> {
   for (let next = cases.next(); !next.done; ) {
     // A case that failed leaves nothing to others.
     await withSweep(async (sweep) => {
       for (; !next.done; next = cases.next()) {
         const name = nameOf(next.value)
-        if (asked !== '') console.log(`${tally.ran}: ${name}`)
         tally.ran += 1
+        if (asked !== '') console.log(`${tally.ran}: ${name}`)
         try {
-          const { struck, codes } = await sweep.run(next.value)
-          if (struck) tally.struck += 1
-          tally.ended(next.value.fault.name, codes)
+          tally.ended(next.value.fault.name, await sweep.run(next.value))
         } catch (error) {
-          broken(name, error)
+          tally.failed(name, error)
           next = cases.next()
           return
         }
       }
     })
   }
+}
+
+test('faults at every step', async () => {
+  const random = generator(seed)
+  const tally = new Tally()
+  const names: string[] = []
+  const begun = performance.now()
+  for (const operation of shuffled(operations, random)) {
+    if (asked === '' && performance.now() - begun > sampleMilliseconds - operationMilliseconds) break
+    const all = await casesFor(operation, random)
+    tally.all += all.length
+    names.push(operation.name)
+    await runCases(chosen(all), tally)
+  }
   const endings = [...tally.endings].sort().map(([ending, count]) => `${ending} ${count}`)
-  console.log(
-    `\nmeasured: seed ${seed}: ${tally.ran} of ${all.length} cases, ${tally.struck} struck; ${endings.join(', ')}`,
-  )
+  const which = `${tally.ran} of the ${tally.all} cases of ${names.join(', ')}; ${tally.struck} struck`
+  console.log(`\nmeasured: seed ${seed}: ${which}; ${endings.join(', ')}`)
   if (tally.failures.length > 0)
     throw new Error(`${tally.failures.length} failed, with seed ${seed}:\n${tally.failures.join('\n')}`)
 })

@@ -91,7 +91,7 @@ export function mixed(cases: readonly Case[], random: Random): Case[] {
   return Array.from({ length: rounds }, (_, i) => order.flatMap((group) => group[i] ?? [])).flat()
 }
 
-function shuffled<T>(items: readonly T[], random: Random): T[] {
+export function shuffled<T>(items: readonly T[], random: Random): T[] {
   const copy = [...items]
   for (let i = copy.length - 1; i > 0; i--) {
     const j = random(i + 1)

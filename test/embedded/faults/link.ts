@@ -70,10 +70,15 @@ export class Link implements AsyncDisposable {
     return this.#flows
   }
 
+  /** Cuts all connections there are. */
+  drop(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
   /** Cuts all connections, and lets none come about until {@link mend}. */
   cut(): void {
     this.#down = true
-    for (const socket of this.#sockets) socket.destroy()
+    this.drop()
   }
 
   mend(): void {
