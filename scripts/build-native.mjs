@@ -44,7 +44,7 @@ if (existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8') === w
 
 const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js')
 for (const command of ['configure', 'build']) {
-  const built = spawnSync(process.execPath, [nodeGyp, command, '--release', ...headers()], {
+  const built = spawnSync(process.execPath, [nodeGyp, command, '--release', '--jobs=max', ...headers()], {
     cwd: directory,
     stdio: 'inherit',
   })

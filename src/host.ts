@@ -302,7 +302,7 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * Rolls a replica on this host back: destroys the snapshots that are newer than `to`, and what was written since.
+   * Rolls a replica on this host back: destroys the snapshots and bookmarks that are newer than `to`, and what was written since.
    * @param losing all newer snapshots; where there are others by now, nothing is done
    * @throws ReplicationError `REPLICA_CHANGED`; ZfsError `NOT_FOUND`, `BUSY`, `HAS_DEPENDENTS`
    */

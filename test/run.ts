@@ -2,9 +2,10 @@
  * Runs the tests and closes with `N passed, N failed`: unit tests here, test/zfs inside a lab host of each profile, test/hosts
  * over several lab hosts, test/conformance on the kernel of each profile and on the embedded engine of each release. Files run
  * side by side, two more than there are cores, but for those named `*.alone.test.ts`, which measure and run by themselves, last. Those
- * named `*.each.test.ts` run once for each release of the embedded engine. Every file has a deadline. With FLOCKER_ZFS_LAB=local (a
- * machine that has /dev/zfs, as root) hosts are this machine itself; then `*.lab.test.ts` are left out, which need two kernels,
- * power cuts or a cable.
+ * named `*.each.test.ts` run once for each release of the embedded engine; those named `*.either.test.ts`, whose subject is what runs on
+ * it, in turn with one or the other, and with each where FLOCKER_ZFS_RELEASES=all or a pattern asks for it. Every file has a deadline.
+ * With FLOCKER_ZFS_LAB=local (a machine that has /dev/zfs, as root) hosts are this machine itself; then `*.lab.test.ts` are left out,
+ * which need two kernels, power cuts or a cable.
  *
  *     node build/test/run.js [PATTERN ...]     only files whose label contains a pattern
  */
@@ -29,18 +30,20 @@ interface Outcome {
 
 const fileMilliseconds = 8 * 60_000
 const local = process.env.FLOCKER_ZFS_LAB === 'local'
+const eachRelease = process.env.FLOCKER_ZFS_RELEASES === 'all'
 const profiles = local ? ['newest'] : ['newest', 'oldest']
 const here = __dirname
 
 async function main(): Promise<void> {
   const patterns = process.argv.slice(2)
+  // The longest ones first, so that short ones fill what is left over at the end.
   const all = [
-    ...(await filesIn('unit')),
-    ...(await filesIn('embedded')),
+    ...(await filesIn('hosts')),
+    ...(await filesIn('embedded', eachRelease || patterns.length > 0)),
     ...(await guestJobs('zfs')),
     ...(await guestJobs('conformance')),
     ...(await engineJobs('conformance')),
-    ...(await filesIn('hosts')),
+    ...(await filesIn('unit')),
   ]
   const jobs = all.filter(({ label }) => patterns.length === 0 || patterns.some((pattern) => label.includes(pattern)))
   const outcomes: Outcome[] = []
@@ -62,11 +65,15 @@ async function testFiles(directory: string): Promise<string[]> {
   return names.filter((name) => name.endsWith('.test.js') && !(local && name.endsWith('.lab.test.js'))).sort()
 }
 
-async function filesIn(directory: string): Promise<Job[]> {
-  return (await testFiles(directory)).flatMap((name) => {
+async function filesIn(directory: string, withEach = true): Promise<Job[]> {
+  const names = await testFiles(directory)
+  const eithers = names.filter((name) => name.includes('.either.'))
+  return names.flatMap((name) => {
     const job = { label: `${directory}/${name}`, argv: [join(here, directory, name)], alone: name.includes('.alone.') }
-    if (!name.includes('.each.')) return [job]
-    return releases.map((release) => ({ ...job, label: `${job.label} (${release})`, env: { TEST_RELEASE: release } }))
+    const turn = eithers.indexOf(name)
+    if (turn < 0 && !name.includes('.each.')) return [job]
+    const chosen = releases.filter((_, i) => turn < 0 || withEach || i === turn % releases.length)
+    return chosen.map((release) => ({ ...job, label: `${job.label} (${release})`, env: { TEST_RELEASE: release } }))
   })
 }
 

@@ -1,6 +1,7 @@
 import { ReplicationError } from '../errors.js'
 import type { LeftOutProperty } from './admit-properties.js'
 import { deliver } from './deliver.js'
+import { newestOf } from './planner/inventory.js'
 import { judgePartial, type PartialVerdict } from './planner/partial.js'
 import type { IncrementalBase } from './planner/plan.js'
 import type { Replication, ResumedStream } from './replication.js'
@@ -44,8 +45,12 @@ export async function goOn(replication: Replication, situation: Situation): Prom
   }
 }
 
-function judge({ source }: Situation, { decoded }: Partial): PartialVerdict {
+function judge({ source, destination }: Situation, { decoded }: Partial): PartialVerdict {
   if (decoded === undefined) return { kind: 'stale', reason: 'its resume token is not one' }
+  const newest = newestOf(destination.snapshots)
+  if (newest !== undefined && newest.guid !== decoded.fromguid) {
+    return { kind: 'stale', reason: 'the replica does not end in the snapshot that its stream starts from' }
+  }
   return judgePartial(decoded, source, source.raw)
 }
 

@@ -89,7 +89,7 @@ export class Peer implements AsyncDisposable {
   }
 
   /**
-   * Rolls a replica on the peer back: destroys the snapshots that are newer than `to`, and what was written since. Needs the
+   * Rolls a replica on the peer back: destroys the snapshots and bookmarks that are newer than `to`, and what was written since. Needs the
    * right `rollback`. A {@link DivergedError} has both arguments: `common` and `losing`.
    *
    * @param losing all newer snapshots; where there are others by now, nothing is done

@@ -1,4 +1,5 @@
 import type { HeldSnapshot } from './keep.js'
+import { isSnapshotName } from './names.js'
 
 /** A snapshot of the source, and the peer (if any) that an earlier push made it for and got no confirmation from. */
 export interface MarkedSnapshot extends HeldSnapshot {
@@ -8,7 +9,7 @@ export interface MarkedSnapshot extends HeldSnapshot {
 export interface PendingVerdicts {
   /** The peer has it: only the last acknowledgement was lost. */
   delivered: MarkedSnapshot[]
-  /** It never arrived; a push made it, and no push will use it again. */
+  /** It never arrived; a push made it, it has the name that pushes give, and no push will use it again. */
   strays: MarkedSnapshot[]
 }
 
@@ -26,8 +27,9 @@ export function judgePending(
   partial?: bigint,
 ): PendingVerdicts {
   const pending = snapshots.filter(({ pendingFor }) => pendingFor === peer)
+  const isNotThere = (guid: bigint): boolean => !onPeer.has(guid) && guid !== partial
   return {
     delivered: pending.filter(({ guid }) => onPeer.has(guid)),
-    strays: complete ? pending.filter(({ guid }) => !onPeer.has(guid) && guid !== partial) : [],
+    strays: complete ? pending.filter((point) => isSnapshotName(point.name) && isNotThere(point.guid)) : [],
   }
 }

@@ -1,12 +1,13 @@
 import { ReplicationError, ZfsError } from '../errors.js'
-import { destroySnapshots, getHolds, release, rollbackTo } from '../lzc/index.js'
+import { destroyBookmarks, destroySnapshots, getHolds, release, rollbackTo } from '../lzc/index.js'
 import { readInventory } from './local.js'
 import { isReceivedTag } from './names.js'
 import { newestFirst } from './planner/inventory.js'
 
 /**
- * Rolls a dataset back to a snapshot: destroys the newer ones, then what was written since. A crash in between leaves it with
- * that snapshot as its newest one, and can be followed by the same again.
+ * Rolls a dataset back to a snapshot: destroys the newer ones and, as `zfs rollback -r` does, the newer bookmarks, which would be of
+ * no history any more; then what was written since. A crash in between leaves it with that snapshot as its newest one, and can be
+ * followed by the same again.
  *
  * @param losing the GUIDs of all newer snapshots
  * @throws ReplicationError `REPLICA_CHANGED`: others are newer, and nothing was done; ZfsError `NOT_FOUND`, `BUSY`, `HAS_DEPENDENTS`
@@ -34,6 +35,8 @@ export async function rollBack(dataset: string, to: bigint, losing: readonly big
   const snapshots = newer.map(({ name }) => `${dataset}@${name}`)
   for (const snapshot of snapshots) await letGoOfBase(snapshot)
   await destroySnapshots(snapshots)
+  const marks = inventory?.bookmarks.filter(({ createtxg }) => createtxg > target.createtxg) ?? []
+  await destroyBookmarks(marks.map(({ name }) => `${dataset}#${name}`))
   await rollbackTo(dataset, `${dataset}@${target.name}`)
 }
 

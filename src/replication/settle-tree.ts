@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { FlockerError, throwIfAborted } from '../errors.js'
+import { isSnapshotName } from './names.js'
 import { fullName, type Tree, type TreeDataset } from './planner/tree.js'
 import type { Source } from './sides.js'
 
@@ -49,7 +50,8 @@ export function foreseeSettled(source: Tree, destination: Tree): Tree {
   const datasets = source.datasets.map((dataset) => ({
     ...dataset,
     snapshots: dataset.snapshots.filter(
-      ({ guid, pending }) => !pending || there.guids.has(guid) || there.partial.has(guid),
+      ({ name, guid, pending }) =>
+        !pending || !isSnapshotName(name) || there.guids.has(guid) || there.partial.has(guid),
     ),
   }))
   return { ...source, datasets }

@@ -1,4 +1,5 @@
 import { inheritProperty } from '../datasets/index.js'
+import { ZfsError } from '../errors.js'
 import { bookmark, destroyBookmarks, destroySnapshots, getHolds, release } from '../lzc/index.js'
 import { keep, keepOnly } from './keep.js'
 import { type LocalInventory, readBookmarks } from './local.js'
@@ -13,7 +14,8 @@ interface Point {
 
 /**
  * Puts in order what an interrupted push to this peer has left: a snapshot that did arrive becomes confirmed, one that did not
- * is removed (its push made it, and it carries that push's mark), unless the peer has a part of it. `local` is brought up to date.
+ * is removed (its push made it, and it carries that push's mark and name), unless the peer has a part of it, or somebody here uses it.
+ * `local` is brought up to date.
  */
 export async function settleEarlier(
   local: LocalInventory,
@@ -32,10 +34,20 @@ export async function settleEarlier(
     const snapshot = `${local.dataset}@${name}`
     // A hold means that a push in another process is still at work with it.
     if (Object.keys(await getHolds(snapshot)).length > 0) continue
-    await destroySnapshots([snapshot])
-    removed.add(guid)
+    if (await destroyUnused(snapshot)) removed.add(guid)
   }
   local.snapshots = local.snapshots.filter(({ guid }) => !removed.has(guid))
+}
+
+/** Not where somebody has made a clone of it. */
+async function destroyUnused(snapshot: string): Promise<boolean> {
+  try {
+    await destroySnapshots([snapshot])
+    return true
+  } catch (error) {
+    if (error instanceof ZfsError && error.code === 'HAS_DEPENDENTS') return false
+    throw error
+  }
 }
 
 /** Makes the cursor: a bookmark costs next to nothing and stays a usable base when the snapshot itself is gone. */

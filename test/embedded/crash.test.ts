@@ -8,7 +8,7 @@ import { type Built, build, Engine, releases, withDirectory } from './engine.js'
 import { ResumeToken } from './resume-token.js'
 
 const MIB = 1024 * 1024
-const rounds = Number(process.env.FLOCKER_ZFS_CRASHES ?? 10)
+const rounds = Number(process.env.FLOCKER_ZFS_CRASHES ?? 6)
 /** Between two blocks of 64 KiB, so that a stream of 48 MiB takes about a second. */
 const pauseMicroseconds = 1000
 

@@ -1,4 +1,4 @@
-/** The same through this package: the embedded engine in this process, the kernel's OpenZFS in programs of a lab host. */
+/** The same through this package: the embedded engine in this process, the kernel's OpenZFS in a program of a lab host. */
 import { suite } from 'uvu'
 import { chooseEngine, closePool, openPool } from '../../src/lzc/index.js'
 import { type Lab, openLab, type ProfileName } from '../lab/index.js'
@@ -14,19 +14,21 @@ const asPushed = 7
 export function interopOfSdk(profile: ProfileName): void {
   const tests = suite(profile)
   let lab: Lab
+  let kernel: SdkKernelSide
   tests.before(async () => {
     await useEngine()
     chooseEngine('embedded')
     lab = await openLab({ hosts: [{ name: 'alpha', profile }] })
     await KernelSide.prepare(lab.host('alpha'))
+    kernel = SdkKernelSide.start(lab.host('alpha'))
   })
   tests.after(() => lab[Symbol.asyncDispose]())
 
-  const withPool = async (use: (embedded: SdkEmbeddedSide, kernel: SdkKernelSide) => Promise<void>): Promise<void> => {
+  const withPool = async (use: (embedded: SdkEmbeddedSide) => Promise<void>): Promise<void> => {
     await withDirectory(async (directory) => {
       await openPool(directory, 'emb')
       try {
-        await use(new SdkEmbeddedSide(), new SdkKernelSide(lab.host('alpha')))
+        await use(new SdkEmbeddedSide())
       } finally {
         await closePool('emb')
       }
@@ -35,12 +37,12 @@ export function interopOfSdk(profile: ProfileName): void {
   for (const content of contents) {
     const name = `${content.encrypted ? 'raw-' : ''}${content.kind}`
     tests(`${described(content)}: the ${profile} kernel, embedded, and back`, () =>
-      withPool((embedded, kernel) => roundTrip(`${name}-k`, kernel, embedded, content, asPushed)),
+      withPool((embedded) => roundTrip(`${name}-k`, kernel, embedded, content, asPushed)),
     )
     // The SDK makes no encrypted datasets.
     if (content.encrypted) continue
     tests(`${described(content)}: embedded, the ${profile} kernel, and back`, () =>
-      withPool((embedded, kernel) => roundTrip(`${name}-e`, embedded, kernel, content, asPushed)),
+      withPool((embedded) => roundTrip(`${name}-e`, embedded, kernel, content, asPushed)),
     )
   }
   tests.run()

@@ -1,10 +1,12 @@
 /** A lab host's kernel as a side: driven by the zfs command, or by the SDK. */
-import type { Host } from '../lab/index.js'
+import type { Host, LabProcess } from '../lab/index.js'
 import { sh, treeSum, volumeSum, withDevice } from './content.js'
 import { type Content, key, placeOf, type Receiving, type Sending, type Side, volumeBytes } from './side.js'
 
 const sendLetters = ['e', 'L', 'c', 'w']
 const program = 'test/embedded/guest/sdk.ts'
+const streamFile = '/tmp/stream'
+const answerMilliseconds = 120_000
 
 export class KernelSide implements Side {
   readonly pool: string
@@ -83,6 +85,18 @@ const volume = `-s -V ${volumeBytes}`
 
 /** The same, with this package in place of the zfs command. */
 export class SdkKernelSide extends KernelSide {
+  private constructor(
+    host: Host,
+    private readonly program: LabProcess,
+  ) {
+    super(host)
+  }
+
+  /** It ends with its host. */
+  static start(host: Host): SdkKernelSide {
+    return new SdkKernelSide(host, host.spawnEntry(program, [streamFile]))
+  }
+
   override async snapshot(name: string): Promise<void> {
     await this.#ask('snapshot', name)
   }
@@ -96,22 +110,24 @@ export class SdkKernelSide extends KernelSide {
   }
 
   override async send(snapshot: string, sending: Sending): Promise<Buffer> {
-    return this.#ask('send', snapshot, sending)
+    await this.#ask('send', snapshot, sending)
+    return this.host.readFile(streamFile)
   }
 
   override async receive(snapshot: string, stream: Buffer, receiving: Receiving = {}): Promise<void> {
-    await this.#run(stream, 'receive', snapshot, receiving)
+    await this.host.writeFile(streamFile, stream)
+    await this.#ask('receive', snapshot, receiving)
   }
 
   override async token(dataset: string): Promise<string> {
-    return (await this.#ask('token', dataset)).toString()
+    return this.#ask('token', dataset)
   }
 
-  async #ask(...words: unknown[]): Promise<Buffer> {
-    return this.#run('', ...words)
-  }
-
-  async #run(input: string | Buffer, ...words: unknown[]): Promise<Buffer> {
-    return (await this.host.runEntry(program, [JSON.stringify(words)], { input })).stdoutBytes
+  async #ask(...words: unknown[]): Promise<string> {
+    this.program.stdin.write(`${JSON.stringify(words)}\n`)
+    const line = await this.program.nextLine(answerMilliseconds)
+    const { text, error } = JSON.parse(line ?? '{"error":"the program ended"}') as { text?: string; error?: string }
+    if (text === undefined) throw new Error(`${words[0]} ${words[1]}: ${error}`)
+    return text
   }
 }

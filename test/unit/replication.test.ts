@@ -56,9 +56,12 @@ test('what an interrupted push left is judged by what the peer has', () => {
     userrefs: 0n,
     pendingFor,
   })
-  const snapshots = [mark('a', 1n), mark('b', 2n, 'beta'), mark('c', 3n, 'beta'), mark('d', 4n, 'gamma')]
+  const c = snapshotName(new Date())
+  const snapshots = [mark('a', 1n), mark('b', 2n, 'beta'), mark(c, 3n, 'beta'), mark('d', 4n, 'gamma')]
+  // Whoever has given it another name wants it.
+  snapshots.push(mark('mine', 5n, 'beta'))
   const known = judgePending(snapshots, 'beta', new Set([1n, 2n]), true)
-  assert.equal([known.delivered.map(({ name }) => name), known.strays.map(({ name }) => name)], [['b'], ['c']])
+  assert.equal([known.delivered.map(({ name }) => name), known.strays.map(({ name }) => name)], [['b'], [c]])
   assert.equal(judgePending(snapshots, 'beta', new Set([1n]), false).strays, [], 'an incomplete list condemns nothing')
 })
 

@@ -10,7 +10,7 @@ import { fresh, zfs } from './pool.js'
 
 // The oldest profile's guest is there for what it answers: every system call of Node's own threads is dear in it.
 const isOldest = process.env.TEST_PROFILE === 'oldest'
-const count = Number(process.env.FLOCKER_ZFS_LISTING ?? (isOldest ? 500 : 3000))
+const count = Number(process.env.FLOCKER_ZFS_LISTING ?? (isOldest ? 500 : 1500))
 const rounds = 3
 /** How much longer the slowest round of zfs list may take than its fastest, on a machine that is steady enough to compare on. */
 const steady = 1.3

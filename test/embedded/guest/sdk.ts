@@ -1,10 +1,14 @@
-/** Runs inside a lab host: does what the JSON in its first argument says; a stream comes on standard input or goes to standard output. */
-import { buffer } from 'node:stream/consumers'
+/**
+ * Runs inside a lab host: does what each line of its standard input says in JSON, and answers in a line. Streams are in a file. Starting
+ * Node.js there takes longer than all that it does.
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
 import * as lzc from '../../../src/lzc/index.js'
 import { receive, send, token } from '../sdk.js'
 import type { Receiving, Sending } from '../side.js'
 
-async function main([operation, name, more]: [string, string, unknown]): Promise<string | Buffer> {
+async function run([operation, name, more]: [string, string, unknown], file: string): Promise<string> {
   switch (operation) {
     case 'snapshot':
       await lzc.snapshot(name)
@@ -16,9 +20,10 @@ async function main([operation, name, more]: [string, string, unknown]): Promise
       await lzc.clone(more as string, name)
       return ''
     case 'send':
-      return send(name, more as Sending)
+      await writeFile(file, await send(name, more as Sending))
+      return ''
     case 'receive':
-      await receive(name, await buffer(process.stdin), more as Receiving)
+      await receive(name, await readFile(file), more as Receiving)
       return ''
     case 'token':
       return token(name)
@@ -27,4 +32,14 @@ async function main([operation, name, more]: [string, string, unknown]): Promise
   }
 }
 
-void main(JSON.parse(process.argv[2] as string)).then((answer) => process.stdout.write(answer))
+async function main(file: string): Promise<void> {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const answer = await run(JSON.parse(line), file).then(
+      (text) => ({ text }),
+      (error: Error) => ({ error: error.stack }),
+    )
+    process.stdout.write(`${JSON.stringify(answer)}\n`)
+  }
+}
+
+void main(process.argv[2] as string)

@@ -18,10 +18,11 @@ async function push(directory: string, alpha: Host, volume: Volume, options: Rep
   return result
 }
 
-/** Takes a snapshot of the replica behind the source's back. */
+/** Takes a snapshot of the replica behind the source's back, and makes a bookmark of it. */
 async function part(directory: string, name: string): Promise<void> {
   await using _ = await openBeta(directory)
   await lzc.snapshot(`${replica}@${name}`)
+  await lzc.bookmark({ [`${replica}#${name}`]: `${replica}@${name}` })
 }
 
 test('a diverged replica is rolled back, or kept under another name, when the caller says so', () =>
