@@ -35,6 +35,7 @@ export {
   Peer,
   type PeerReplica,
   type PeerStatus,
+  type PlanStepFacts,
   type Progress,
   type Pruned,
   type PruneOptions,

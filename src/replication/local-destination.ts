@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import { discardPartialReceive, getProperties, listDatasets, readResumeToken, unmount } from '../datasets/index.js'
 import { ReplicationError } from '../errors.js'
 import {
@@ -31,7 +32,19 @@ const busyMilliseconds = 12_000
 
 /** This host as a receiving side: its replicas are read-only and unmounted. */
 export class LocalDestination implements Destination {
-  constructor(private readonly settings: LocalHost) {}
+  readonly #logger: Logger
+
+  /** @param about whose log lines these are */
+  constructor(
+    private readonly settings: LocalHost,
+    private readonly about: { transferId?: string; peer?: string } = {},
+  ) {
+    this.#logger = settings.logger.child(about)
+  }
+
+  of(transferId: string): LocalDestination {
+    return new LocalDestination(this.settings, { ...this.about, transferId })
+  }
 
   get identity(): string {
     return this.settings.identity
@@ -99,7 +112,7 @@ export class LocalDestination implements Destination {
         })
       }
       await discardPartialReceive(dataset)
-      this.settings.logger.info({ dataset }, 'discarded what an interrupted receive had left')
+      this.#logger.info({ dataset }, 'discarded what an interrupted receive had left')
     } finally {
       release()
     }
@@ -111,7 +124,7 @@ export class LocalDestination implements Destination {
     try {
       const preserved = `${dataset}-preserved-${timeStamp(new Date())}`
       await moveTo(dataset, preserved)
-      this.settings.logger.info({ dataset, preserved }, 'gave a diverged dataset another name')
+      this.#logger.info({ dataset, preserved }, 'gave a diverged dataset another name')
       return preserved
     } finally {
       release()
@@ -123,7 +136,7 @@ export class LocalDestination implements Destination {
     const release = await this.#claim(dataset)
     try {
       await rollBack(dataset, to, losing)
-      this.settings.logger.info({ dataset, to: String(to), lost: losing.map(String) }, 'rolled back')
+      this.#logger.info({ dataset, to: String(to), lost: losing.map(String) }, 'rolled back')
     } finally {
       release()
     }
@@ -144,7 +157,7 @@ export class LocalDestination implements Destination {
     const release = await this.#claim(dataset)
     try {
       await moveTo(dataset, renamed)
-      this.settings.logger.info({ dataset, renamed }, 'gave a replica the name that its source has')
+      this.#logger.info({ dataset, renamed }, 'gave a replica the name that its source has')
     } finally {
       release()
     }
@@ -156,7 +169,7 @@ export class LocalDestination implements Destination {
     try {
       await ensureParents(dataset, this.settings.root)
       await create(dataset, { properties: { canmount: 'off' } })
-      this.settings.logger.info({ dataset }, 'made an empty filesystem for replicas to be below')
+      this.#logger.info({ dataset }, 'made an empty filesystem for replicas to be below')
     } finally {
       release()
     }

@@ -22,8 +22,8 @@ export async function pullVolume(
   return exclusively(peer, `pull of ${dataset} from ${peer.identity}`, dataset, options, (common) =>
     replicateWithRetries(common, options, (attempt) => ({
       ...attempt,
-      source: new RemoteSource(peer),
-      destination: new LocalDestination({ ...peer.host, logger: attempt.logger }),
+      source: new RemoteSource(peer, attempt.transfer),
+      destination: new LocalDestination(peer.host, { transferId: attempt.transfer, peer: peer.identity }),
       volume,
       replica: volume,
     })),

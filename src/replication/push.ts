@@ -37,8 +37,14 @@ export async function pushVolume(
   return exclusively(peer, `push of ${volume.dataset} to ${peer.identity}`, volume.dataset, options, (common) =>
     replicateWithRetries(common, options, (attempt) => ({
       ...attempt,
-      source: new LocalSource(peer.host.identity, peer.identity, () => volume.dataset, attempt.logger),
-      destination: new RemoteDestination(peer),
+      source: new LocalSource(
+        peer.host.identity,
+        peer.identity,
+        () => volume.dataset,
+        attempt.transfer,
+        peer.host.logger,
+      ),
+      destination: new RemoteDestination(peer, attempt.transfer),
       volume: volume.name,
       replica: volume.name,
     })),
