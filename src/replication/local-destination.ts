@@ -1,5 +1,12 @@
 import type { Logger } from 'pino'
-import { discardPartialReceive, getProperties, listDatasets, readResumeToken, unmount } from '../datasets/index.js'
+import {
+  discardPartialReceive,
+  getPool,
+  getProperties,
+  listDatasets,
+  readResumeToken,
+  unmount,
+} from '../datasets/index.js'
 import { ReplicationError } from '../errors.js'
 import {
   type BeginRecord,
@@ -80,7 +87,8 @@ export class LocalDestination implements Destination {
     checkSnapshotName(arrival.snapshot)
     const origin = this.#originOf(arrival)
     const begin = parseBeginRecord(record)
-    checkReceivable(begin, (await version()).module, dataset)
+    const { features } = await getPool(dataset.slice(0, dataset.indexOf('/')))
+    checkReceivable(begin, { dataset, features, version: (await version()).module })
     const release = await this.#claim(dataset)
     try {
       await checkDestination(dataset, begin, origin)

@@ -1,7 +1,7 @@
 /**
  * Two lab hosts, one of each profile, each of which is a source and a destination: volumes in the pool `tank` are sent by the
  * command, and an agent with an identity of its own receives into the pool `vault`. So two kernels make four directions.
- * The source pools have the features that OpenZFS 2.1 has; the third disk is for others.
+ * These pools have the features that OpenZFS 2.1 has; the third disk is for others.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -36,7 +36,10 @@ export class Directions implements AsyncDisposable {
 
   static async open(): Promise<Directions> {
     const disks = ['1 GiB', '1 GiB', '256 MiB']
-    const lab = await openLab({ hosts: profiles.map((profile) => ({ name: profile, profile, disks })) })
+    const lab = await openLab({
+      hosts: profiles.map((profile) => ({ name: profile, profile, disks })),
+      bootTimeoutMilliseconds: 120_000,
+    })
     const directions = new Directions(lab, await mkdtemp(join(tmpdir(), 'flocker-zfs-')))
     try {
       await createCa(join(directions.certificates, 'ca'), { name: 'lab' })
@@ -74,7 +77,8 @@ export class Directions implements AsyncDisposable {
     await installCredentials(host, join(this.certificates, `${name}-vault`))
     // No volume has a device but the one that is being looked at.
     const create = 'zpool create -O compression=off -O mountpoint=none -O volmode=none'
-    await sh(host, `${create} -o compatibility=openzfs-2.1-linux tank "$1"; ${create} vault "$2"`, ...host.disks)
+    const compatible = `${create} -o compatibility=openzfs-2.1-linux`
+    await sh(host, `${compatible} tank "$1"; ${compatible} vault "$2"`, ...host.disks)
     const rules = profiles.map((peer) => ({
       peer,
       verbs: ['inspect' as const, 'receive' as const],

@@ -1,6 +1,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { maxListedDatasets, maxPagePoints } from '../../src/replication/messages.js'
+import type { FlockerError } from '../../src/errors.js'
+import { maxListedDatasets, maxPagePoints, maxTakenSnapshots } from '../../src/replication/messages.js'
+import type { Peer } from '../../src/replication/peer.js'
+import { RemoteSource } from '../../src/replication/remote-source.js'
 import { cutHistory, pageOf, visible } from '../../src/replication/tree-pages.js'
 
 const entry = (name: string, token?: string) => ({
@@ -62,6 +65,18 @@ test('of bookmarks with one GUID the first is told', () => {
   const bookmarks = Array.from({ length: maxPagePoints + 1 }, (_, i) => ({ ...(one as Point), name: `b${i}` }))
   const [page, ...others] = pagesOf({ snapshots: [], bookmarks }, maxPagePoints)
   assert.equal([page?.bookmarks.map(({ name }) => name), others.length], [['b0'], 0])
+})
+
+test('more snapshots of one moment than a message has room for are not asked for', () => {
+  const source = new RemoteSource({ identity: 'beta' } as Peer, 'transfer')
+  const names = Array.from({ length: maxTakenSnapshots }, (_, i) => `child-${i}`)
+  source.checkTakes(names)
+  for (const many of [[...names, 'one-more'], names.map((name) => name.padEnd(60, 'x'))]) {
+    assert.throws(
+      () => source.checkTakes(many),
+      (error: FlockerError) => error.code === 'NOT_SUPPORTED' && /snapshot: 'existing'/.test(error.next ?? ''),
+    )
+  }
 })
 
 test.run()
