@@ -8,7 +8,7 @@ import { type Finding, isSend, type Step, type TreePlan } from './planner/tree-p
 import type { Progress } from './progress.js'
 import type { Common } from './push.js'
 import type { TreeReplicationOptions, TreeReplicationResult } from './replicate.js'
-import { Advance, type Retry, retrying } from './retry.js'
+import { Advance, retrying } from './retry.js'
 import { runSteps, type StepOutcome } from './run-steps.js'
 import { settleTree } from './settle-tree.js'
 import type { Target } from './sides.js'
@@ -72,11 +72,20 @@ export class TreeReplication {
     const { retry, signal } = this.options
     const { what, peer } = this.common
     let again: unknown
+    let refused: unknown
     try {
       await retrying(
         {
           ...{ what, retry, signal },
-          onRetry: (retried) => this.#onRetry(retried),
+          onRetry: (retried) => {
+            this.#tell({ step: 'retrying', ...retried })
+            try {
+              this.options.onRetry?.(retried)
+            } catch (error) {
+              refused = error
+              throw error
+            }
+          },
           advanced: () => this.#advance.take(),
           judge: (error, earlier) => error === again || isTransient(error, earlier),
         },
@@ -94,15 +103,10 @@ export class TreeReplication {
     } catch (error) {
       throwIfAborted(signal, what)
       if (error === again) return undefined
-      if (this.#plan === undefined || !(error instanceof FlockerError)) throw error
+      if (this.#plan === undefined || error === refused || !(error instanceof FlockerError)) throw error
       return error
     }
     return undefined
-  }
-
-  #onRetry(retried: Retry): void {
-    this.#tell({ step: 'retrying', ...retried })
-    this.options.onRetry?.(retried)
   }
 
   /** One attempt. Returns the error of a step that may be tried again. */
@@ -113,7 +117,9 @@ export class TreeReplication {
     const settling = { ...sides, sparing: this.#taken !== undefined }
     trees.source = await settleTree(settling, trees.source, trees.destination, this.#logger(), options.signal)
     this.#taken ??= await this.#takeSnapshots(sides, trees)
-    const { findings, ...planned } = planTree(trees.source, trees.destination, options)
+    const { findings, ...planned } = planTree(trees.source, trees.destination, options, (guid) =>
+      this.#attempted.has(guid),
+    )
     const isNews = (finding: Finding): boolean => !('source' in finding && this.#outcomes.isRefused(finding.source))
     const plan = { ...planned, findings: findings.filter(isNews) }
     this.#plan = plan

@@ -216,6 +216,50 @@ test('an abort between two attempts takes back what has arrived, or keeps it whe
     assert.equal(await factsOf(replica, { newestOnly: true }), await factsOf(source, { newestOnly: true }))
   }))
 
+test('what was to be discarded is, and what an attempt brings in its place is gone on with', () =>
+  withTreePair({}, async ({ alpha, peer, relay }) => {
+    await createTree()
+    const ends = { from: alpha, to: peer }
+    const cut = await replicate('app', ends, { limit, onProgress: cutting(relay, ['a/one']) })
+    assert.equal([cut.failed, cut.retries], [1, 0])
+    await peer.reconnect()
+    const onProgress = cutting(relay, ['a/one'])
+    const again = await replicate('app', ends, { partial: 'discard', retry, limit, onProgress })
+    checkClean(again)
+    const kinds = again.outcomes.filter(({ step }) => step.source === `${source}/a/one`).map(({ step }) => step.kind)
+    assert.equal([kinds[0], kinds.includes('resume'), again.retries], ['discard', true, 1])
+    assert.equal(await factsOf(replica, { newestOnly: true }), await factsOf(source, { newestOnly: true }))
+
+    const volume = await alpha.createVolume('disk', { size: 32 * mebibyte })
+    await write(volume.dataset, 10 * 1024)
+    const once = (): { onProgress: (progress: { bytes: bigint }) => void } => {
+      let left = true
+      return {
+        onProgress: ({ bytes }) => {
+          if (!left || bytes < 2n * BigInt(mebibyte)) return
+          left = false
+          relay.cut()
+        },
+      }
+    }
+    assert.is((await failure(pushVolume(volume, peer, { limit, ...once() }))).code, 'PEER_LOST')
+    await peer.reconnect()
+    const pushed = await pushVolume(volume, peer, { partial: 'discard', retry, limit, ...once() })
+    assert.equal([pushed.retries, pushed.resumed !== undefined], [1, true])
+  }))
+
+test('what the caller throws before a wait ends it', () =>
+  withTreePair({}, async ({ alpha, peer, relay }) => {
+    await createTree()
+    const enough = new Error('enough')
+    const onRetry = (): void => {
+      throw enough
+    }
+    const options = { retry, onRetry, limit, onProgress: cutting(relay, ['a/one']) }
+    const ended = replicate('app', { from: alpha, to: peer }, options).catch((error: unknown) => error)
+    assert.is(await ended, enough)
+  }))
+
 test('before there is a plan: tried again while nobody answers, and not where there is no such volume', () =>
   withTreePair({}, async ({ alpha, peer, relay }) => {
     await createTree()
@@ -238,24 +282,29 @@ test('before there is a plan: tried again while nobody answers, and not where th
     assert.is(result.retries, 1)
   }))
 
-test('a dataset that another replication is at work with is tried again, with the same snapshot', () =>
+test('a dataset that a push of its own is at work with is looked at anew', () =>
   withTreePair({}, async ({ alpha, peer }) => {
     await createTree()
     checkClean(await replicate('app', { from: alpha, to: peer }))
     await write(`${source}/a/one`, 8 * 1024)
     const volume = await alpha.getVolume('app/a/one')
-    let result: Promise<TreeReplicationResult> | undefined
-    await pushVolume(volume, peer, {
-      limit: 4 * mebibyte,
-      onStep: ({ step }) => {
-        if (step !== 'streamBegun') return
-        const more = { retry: { attempts: 50, firstMilliseconds: 100, mostMilliseconds: 200 } }
-        result = replicate('app', { from: alpha, to: peer }, more)
+    let pushed: ReturnType<typeof pushVolume> | undefined
+    const codes = new Set<string>()
+    const result = await replicate(
+      'app',
+      { from: alpha, to: peer },
+      {
+        retry: { attempts: 50, firstMilliseconds: 50, mostMilliseconds: 200 },
+        onRetry: ({ error }) => codes.add((error as FlockerError).code),
+        onStep: (step) => {
+          if (step.step !== 'stepBegun' || step.source !== volume.dataset) return
+          pushed ??= pushVolume(volume, peer)
+        },
       },
-    })
-    const ended = (await result) as TreeReplicationResult
-    checkClean(ended)
-    assert.ok(ended.retries > 0)
+    )
+    checkClean(result)
+    assert.is((await pushed)?.kind, 'incremental')
+    assert.ok(result.retries > 0 && codes.has('SENDER_BUSY'))
     assert.equal(await factsOf(replica, { newestOnly: true }), await factsOf(source, { newestOnly: true }))
     for (const root of [source, replica]) await checkNothingLeft(root)
   }))

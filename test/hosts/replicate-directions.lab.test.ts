@@ -120,11 +120,12 @@ const patience = { timeoutMilliseconds: 3_600_000 }
 async function pushMany(from: ProfileName, to: ProfileName): Promise<void> {
   const [volume, count] = [`many-${from}`, children ?? '40']
   const [tree, source] = [`tank/flocker/${volume}`, lab.host(from)]
-  const run = async (host: Host, script: string, ...args: string[]): Promise<string> =>
-    (await host.run(['sh', '-ec', script, 'sh', ...args, count], patience)).stdout
-  if ((await source.run(['zfs', 'list', tree], { check: false })).status !== 0) await run(source, createMany, tree)
+  const run = async (host: Host, action: string, of = tree): Promise<string> =>
+    (await host.runEntry('test/hosts/guest/children.ts', [action, of, count], patience)).stdout
+  if ((await source.run(['zfs', 'list', tree], { check: false })).status !== 0) await run(source, 'create')
   for (const kind of ['full', 'incremental']) {
-    await run(source, changeMany)
+    // Files grow, so that the last ones tell of all streams.
+    await run(source, 'change')
     const started = performance.now()
     const kinds = kindsOf(await lab.push(from, to, volume, { flags: ['--concurrency', '8'], ...patience }))
     const seconds = ((performance.now() - started) / 1000).toFixed(1)
@@ -132,23 +133,8 @@ async function pushMany(from: ProfileName, to: ProfileName): Promise<void> {
     assert.is(kinds.length, Number(count) + 1)
     assert.equal([...new Set(kinds)], [kind])
   }
-  assert.is(await run(lab.host(to), sumMany, replicaOf(volume)), await run(source, sumSource))
+  assert.is(await run(lab.host(to), 'sum', replicaOf(volume)), await run(source, 'sum'))
 }
-
-const createMany = `
-  zfs create -p -o mountpoint=/srv/many "$1"; date > /srv/many/root
-  for i in $(seq "$2"); do zfs create "$1/c$i"; done`
-
-/** Each file grows, so that the last one tells of all streams. */
-const changeMany =
-  'for i in $(seq "$1"); do [ $((i % 3)) = 0 -a -e /srv/many/c$i/file ] || echo "$i" >> /srv/many/c$i/file; done'
-
-const sum = 'cat root c*/file | sha256sum; cat c*/file | wc -l'
-const sumSource = `cd /srv/many; ${sum}`
-const sumMany = `
-  mkdir -p /mnt/many; cd /mnt/many; mount -i -t zfs -o ro,zfsutil "$1" .; cd /mnt/many
-  for i in $(seq "$2"); do mount -i -t zfs -o ro,zfsutil "$1/c$i" c$i; done
-  ${sum}; cd /; for i in $(seq "$2"); do umount -i /mnt/many/c$i; done; umount -i /mnt/many`
 
 if (children === undefined) {
   for (const from of profiles) {
