@@ -6,7 +6,7 @@ import { defineMethod, uint64 } from '../transport/index.js'
 /** More points than this are not listed at once: a message stays well below its bound. */
 export const maxListedPoints = 4000
 
-const volume = z.string().min(1).max(200)
+const volume = z.string().min(1).max(255)
 const pointName = z.string().min(1).max(200)
 const transfer = z.uuid()
 const resumeToken = z

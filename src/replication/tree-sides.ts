@@ -56,10 +56,7 @@ export function chooseSides(volume: string, { from, to }: Ends, transfer: string
     const destination = new LocalDestination(self, { transferId: transfer, peer: peer.identity })
     return { ...common, source, destination, direction: 'from', claim: claimAs('pull', 'from') }
   }
-  const datasetOf = (name: string): string => {
-    checkVolumeName(name)
-    return fullName(self.root, name)
-  }
+  const datasetOf = (name: string): string => fullName(self.root, name)
   const source = new LocalSource(self.identity, peer.identity, datasetOf, transfer, self.logger)
   const destination = new RemoteDestination(peer, transfer)
   return { ...common, source, destination, direction: 'to', claim: claimAs('push', 'to') }
