@@ -106,6 +106,17 @@ export class NotAuthorizedError extends FlockerError {
  * `REPLICA_CHANGED`, `HOOK_FAILED` (what was to run around the snapshot failed, or took too long). */
 export class ReplicationError extends FlockerError {}
 
+/**
+ * Who owns a volume does not allow it. `NOT_OWNER` (this host has a replica), `OWNED_HERE` (it is no replica), `STALE_EPOCH` (somebody owns
+ * it since a later epoch), `OWNER_UNCONFIRMED` (a peer that may have been promoted can't be asked), `FENCE_REFUSED` (it was not proved
+ * that the owner is out of the way), `PATH_DIFFERS` (its path would be another on that host), `VOLUME_BUSY` (this process is doing something
+ * else with it);
+ * of a handoff: `HANDOFF_UNDER_WAY`, `HANDOFF_ENDED` (it was given up meanwhile), `HANDOFF_INCOMPLETE` (the last snapshot is not there),
+ * `HANDOFF_UNTOLD` (it is committed, and the new owner could not be told yet);
+ * of a lease: `LEASED` (somebody has one), `LEASE_LOST` (it was released or has expired).
+ */
+export class OwnershipError extends FlockerError {}
+
 /** Both sides have data and nothing in common to send from. Code `DIVERGED`. Nothing was touched. */
 export class DivergedError extends FlockerError {
   /** The newest snapshot that both sides have, where there is one and it is known here. */

@@ -1,6 +1,7 @@
 import { type Logger, pino } from 'pino'
-import { ArgumentError, type NamedPoint, ZfsError } from './errors.js'
+import { ArgumentError, type NamedPoint, TransportError, ZfsError } from './errors.js'
 import { chooseEngine, closePool, defaultEngine, openPool, version } from './lzc/index.js'
+import { type Recovery, startRecovery } from './recovery.js'
 import {
   Claims,
   LocalDestination,
@@ -29,7 +30,41 @@ import {
   type Rule,
   type Server,
 } from './transport/index.js'
-import { type CreateVolumeOptions, checkRoot, createVolume, openVolume, type Volume } from './volumes/index.js'
+import {
+  acquireLease,
+  type CloneVolumeOptions,
+  type CreateVolumeOptions,
+  checkRoot,
+  cloneVolume,
+  createVolume,
+  type DestroyVolumeOptions,
+  datasetOf,
+  describePromotion,
+  destroyVolume,
+  inspectVolume,
+  type Lease,
+  type LeaseOptions,
+  listVolumes,
+  type OwnershipRegistry,
+  openVolume,
+  type Promoted,
+  type PromoteOptions,
+  type Promotion,
+  promoteHere,
+  recover,
+  releaseLease,
+  renewLease,
+  resizeVolume,
+  type Size,
+  serveUnconfirmed,
+  serveVolumes,
+  settleHere,
+  type Unsettled,
+  type Volume,
+  VolumeGuard,
+  type VolumeInfo,
+  type VolumesHost,
+} from './volumes/index.js'
 
 /** The TCP port that agents listen on unless told otherwise. */
 export const defaultPort = 4523
@@ -55,6 +90,18 @@ export interface HostOptions {
   credentials: string | Credentials
   /** Where to log; silent by default. */
   logger?: Logger
+  /**
+   * The addresses of the other hosts of the cluster. A volume that one of them may have been promoted to own, while this host was away, is
+   * served once all of those have been asked; and a handoff that a crash has interrupted is ended with them. docs/ownership.md
+   */
+  peers?: readonly string[]
+  /** Where it is decided who owns a volume, if the hosts are not to do so themselves. */
+  registry?: OwnershipRegistry
+  /**
+   * `background`, the default: bring all volumes to where they belong, at once as far as no other host is needed, and go on with the others
+   * until they are. `none`: leave them as they are, until {@link Host.recover} is called.
+   */
+  recovery?: 'background' | 'none'
 }
 
 /** Where {@link Host.listen} serves, and whom. */
@@ -81,6 +128,8 @@ export class Host implements AsyncDisposable {
   readonly #claims = new Claims()
   readonly #servers = new Set<Server>()
   readonly #peers = new Set<Peer>()
+  readonly #guard: VolumeGuard
+  #recovery: Recovery | undefined
   #closed = false
 
   /** @internal */
@@ -92,12 +141,25 @@ export class Host implements AsyncDisposable {
     readonly zfsVersion: string,
     private readonly logger: Logger,
     private readonly closePool: () => Promise<void>,
-  ) {}
+    private readonly peerAddresses: readonly string[],
+    registry: OwnershipRegistry | undefined,
+  ) {
+    const { identity } = credentials
+    const host: VolumesHost = { identity, root, logger, claims: this.#claims, registry }
+    this.#guard = new VolumeGuard(host)
+    host.guard = this.#guard
+  }
 
   /** @internal This host, as what replicates sees it. */
   get local(): LocalHost {
-    const { identity, root, logger } = this
-    return { identity, root, logger, claims: this.#claims }
+    return this.#guard.host
+  }
+
+  /** @internal Settles what a crash has left, and goes on with what needs other hosts. */
+  async startRecovery(): Promise<void> {
+    const unsettled = await settleHere(this.#guard.host)
+    for (const { volume, why } of unsettled) this.logger.warn({ volume, err: why }, 'not settled yet')
+    this.#recovery = startRecovery((signal) => this.recover({ signal }), this.logger, unsettled.length > 0)
   }
 
   /** The name in this host's certificate. */
@@ -106,11 +168,120 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * Creates a volume `ROOT/name` and mounts it at `/flocker/name` (for the default root), or with `size` a block volume.
+   * Creates a volume `ROOT/name` that this host owns, and mounts it at `/flocker/name` (for the default root), or with `size` a block
+   * volume.
    * @throws ZfsError `EXISTS`, ArgumentError `INVALID_ARGUMENT`, NotSupportedError: an embedded host has block volumes only
    */
   async createVolume(name: string, options?: CreateVolumeOptions): Promise<Volume> {
-    return createVolume(this.root, name, options)
+    return createVolume(this.#guard.host, name, options)
+  }
+
+  /** All volumes here, this host's own and its replicas of others', by name. Datasets that are no volumes are left out. */
+  async listVolumes(): Promise<VolumeInfo[]> {
+    return listVolumes(this.#guard.host)
+  }
+
+  /**
+   * What this host knows of a volume.
+   * @throws ZfsError `NOT_FOUND`, also where `ROOT/name` is no volume
+   */
+  async inspectVolume(name: string): Promise<VolumeInfo> {
+    return inspectVolume(this.#guard.host, name)
+  }
+
+  /**
+   * Changes how much a volume may hold: a filesystem's `refquota`, a block volume's size.
+   * @param size bytes, or such as `20 GiB`; `undefined` takes a filesystem's limit away
+   * @param options.shrink whether a block volume may become smaller, which cuts its end off
+   * @throws OwnershipError `NOT_OWNER`; ZfsError `NO_SPACE`: it holds more; ArgumentError `INVALID_ARGUMENT`
+   */
+  async resizeVolume(name: string, size: Size | undefined, options?: { shrink?: boolean }): Promise<void> {
+    await resizeVolume(this.#guard.host, name, size, options)
+  }
+
+  /**
+   * Makes a new volume of this host's out of another's data, without copying it; also out of a replica's, if the snapshot is named.
+   * @throws OwnershipError `NOT_OWNER`; ZfsError `EXISTS`, `NOT_FOUND`
+   */
+  async cloneVolume(name: string, newName: string, options?: CloneVolumeOptions): Promise<Volume> {
+    return cloneVolume(this.#guard.host, name, newName, options)
+  }
+
+  /**
+   * Destroys a volume on this host, with its snapshots. What has a lease, a hold, a clone, or a dataset below it, stays.
+   * @throws OwnershipError `LEASED`, `NOT_OWNER`, `HANDOFF_UNDER_WAY`; ZfsError `BUSY`: it is held or in use, `HAS_DEPENDENTS`
+   */
+  async destroyVolume(name: string, options?: DestroyVolumeOptions): Promise<void> {
+    await destroyVolume(this.#guard.host, name, options)
+  }
+
+  /**
+   * Acquires a lease on a volume of this host's: while somebody has one, the volume is neither handed over nor destroyed. A holder that has
+   * one already gets it anew, with a greater token.
+   * @param holder who it is; any text
+   * @throws OwnershipError `LEASED`: somebody else has it, `NOT_OWNER`, `HANDOFF_UNDER_WAY`
+   */
+  async acquireLease(volume: string, holder: string, options: LeaseOptions = {}): Promise<Lease> {
+    return acquireLease(this.#guard.host, volume, holder, options)
+  }
+
+  /**
+   * Makes a lease last from now on, as {@link acquireLease} would. Only with its token.
+   * @throws OwnershipError `LEASE_LOST`
+   */
+  async renewLease(lease: Pick<Lease, 'volume' | 'token'>, options: LeaseOptions = {}): Promise<Lease> {
+    return renewLease(this.#guard.host, lease, options)
+  }
+
+  /**
+   * Gives a lease back. Only with its token.
+   * @throws OwnershipError `LEASE_LOST`
+   */
+  async releaseLease(lease: Pick<Lease, 'volume' | 'token'>): Promise<void> {
+    await releaseLease(this.#guard.host, lease)
+  }
+
+  /**
+   * Tells what {@link promoteVolume} would lose, and changes nothing.
+   * @throws ZfsError `NOT_FOUND`; OwnershipError `OWNED_HERE`, `HANDOFF_INCOMPLETE`: the replica has no snapshot yet
+   */
+  async describePromotion(volume: string): Promise<Promotion> {
+    return describePromotion(this.#guard.host, datasetOf(this.#guard.host, volume))
+  }
+
+  /**
+   * Makes this host the owner of a volume that it has a replica of, the owner being gone: what was written after the newest snapshot here is
+   * lost to it. An owner that comes back keeps that under another name, and has a replica.
+   *
+   * @throws OwnershipError `FENCE_REFUSED`, and as {@link describePromotion}; whatever `fence` throws
+   * @throws ZfsError `KEY_NOT_LOADED`, `NOT_MOUNTABLE`: it owns the volume, and can't serve it yet
+   */
+  async promoteVolume(volume: string, options: PromoteOptions): Promise<Promoted> {
+    const { host } = this.#guard
+    return promoteHere(host, datasetOf(host, volume), options, async () => undefined)
+  }
+
+  /**
+   * Serves a volume that this host owns by its own record, and that was not served since this machine was started: without
+   * asking the hosts that could have been promoted meanwhile, if `unconfirmed` says so.
+   * @throws OwnershipError `NOT_OWNER`, `OWNER_UNCONFIRMED`
+   */
+  async serveVolume(volume: string, { unconfirmed = false }: { unconfirmed?: boolean } = {}): Promise<void> {
+    const { host } = this.#guard
+    if (unconfirmed) return serveUnconfirmed(host, datasetOf(host, volume))
+    const left = await this.recover()
+    const [mine] = left.filter((each) => each.volume === volume)
+    if (mine !== undefined) throw mine.why
+  }
+
+  /**
+   * Brings every volume to where it belongs after a crash: serves those that this host owns, once the hosts that may have been
+   * promoted say that they were not; ends handoffs with the other host; makes replicas of what others own by now. Done once by
+   * {@link openHost}, and then again in the background for what is left.
+   * @returns what is left, and why
+   */
+  async recover({ signal }: { signal?: AbortSignal } = {}): Promise<Unsettled[]> {
+    return recover(this.#guard.host, (identity) => this.#reach(identity, signal), signal)
   }
 
   /**
@@ -214,7 +385,10 @@ export class Host implements AsyncDisposable {
       ...(options.address === undefined ? {} : { host: options.address }),
       credentials,
       hello: this.#hello(),
-      handlers: serve({ ...this.local, rules: options.authorize }),
+      handlers: [
+        ...serve({ ...this.local, rules: options.authorize }),
+        ...serveVolumes({ ...this.local, rules: options.authorize }, this.#guard),
+      ],
       logger,
     })
     this.#servers.add(server)
@@ -227,6 +401,7 @@ export class Host implements AsyncDisposable {
    * @throws ZfsError `BUSY`: something of yours is still using that pool
    */
   async close(): Promise<void> {
+    await this.#recovery?.stop()
     const servers = [...this.#servers].map((server) => server.close())
     const peers = [...this.#peers].map((peer) => peer.close())
     await Promise.all([...servers, ...peers])
@@ -245,6 +420,28 @@ export class Host implements AsyncDisposable {
   #forget(peer: Peer, connection: Connection): Connection {
     void connection.closed.then(() => this.#peers.delete(peer))
     return connection
+  }
+
+  /** A peer by its identity: one that is connected, or one of `peers`. */
+  async #reach(identity: string, signal: AbortSignal | undefined): Promise<Peer> {
+    const connected = [...this.#peers].find((peer) => peer.identity === identity && peer.isOpen)
+    if (connected !== undefined) return connected
+    const failures: unknown[] = []
+    for (const address of this.peerAddresses) {
+      try {
+        const peer = await this.connect(address, signal === undefined ? {} : { signal })
+        if (peer.identity === identity) return peer
+        await peer.close()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    const cause = failures.length > 1 ? new AggregateError(failures) : failures[0]
+    throw new TransportError('PEER_UNREACHABLE', `${identity} is at none of the addresses that this host was given`, {
+      peer: identity,
+      cause,
+      next: "Give openHost() the addresses of the cluster's hosts: { peers: [...] }.",
+    })
   }
 
   #hello(): { zfs: string } {
@@ -269,7 +466,16 @@ export async function openHost(options: HostOptions): Promise<Host> {
   const pool = poolOf(root)
   const opened = embedded !== undefined && (await openEmbedded(embedded, pool, options.embedded === undefined))
   const close = async (): Promise<void> => (opened ? closePool(pool) : undefined)
-  return new Host(root, loaded, module, options.logger ?? pino({ enabled: false }), close)
+  const { logger = pino({ enabled: false }), peers = [], registry, recovery = 'background' } = options
+  for (const address of peers) parseAddress(address)
+  const host = new Host(root, loaded, module, logger, close, peers, registry)
+  try {
+    if (recovery === 'background') await host.startRecovery()
+    return host
+  } catch (error) {
+    await host.close()
+    throw error
+  }
 }
 
 /** Where a program that FLOCKER_ZFS_ENGINE gives the embedded engine, and that says no directory, keeps its pools. */

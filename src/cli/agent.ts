@@ -6,12 +6,13 @@ import { z } from 'zod'
 import { ArgumentError } from '../errors.js'
 import { defaultPort, openHost } from '../host.js'
 import { type Rule, VERBS } from '../transport/index.js'
-import { type HostFlags, hostOptions, parsePort, withHostFlags } from './options.js'
+import { collect, type HostFlags, hostOptions, parsePort, withHostFlags } from './options.js'
 
 interface AgentFlags extends HostFlags {
   port: number
   address?: string
   authorize: string
+  peer?: string[]
 }
 
 const rulesFile = z.array(
@@ -25,21 +26,24 @@ const rulesFile = z.array(
 /** `flocker-zfs agent`: serves peers until SIGINT or SIGTERM, logging JSON lines to standard output. */
 export function agentCommand(): Command {
   return withHostFlags(new Command('agent'))
-    .description('Serve other hosts: receive the volumes they push, send those they pull')
+    .description(
+      'Serve the volumes of this host, and other hosts: receive what they push, send what they pull, hand over',
+    )
     .requiredOption(
       '--authorize <file>',
       'JSON: [{ "peer": NAME, "verbs": ["inspect", "receive", "send"], "datasets": ["POOL/flocker/**"] }]',
     )
     .option('--port <number>', 'port to listen on', parsePort, defaultPort)
     .option('--address <address>', 'address to listen on (default: all)')
+    .option('--peer <host>', 'another host of the cluster, HOST or HOST:PORT; repeat for more', collect)
     .action(serve)
 }
 
 async function serve(flags: AgentFlags): Promise<void> {
   const authorize = await readRules(flags.authorize)
   const logger = pino({ name: 'flocker-zfs' })
-  await using host = await openHost({ ...hostOptions(flags), logger })
-  const { port, address } = flags
+  const { port, address, peer: peers = [] } = flags
+  await using host = await openHost({ ...hostOptions(flags), logger, peers, recovery: 'background' })
   const server = await host.listen({ port, authorize, ...(address === undefined ? {} : { address }) })
   logger.info({ port: server.port, identity: host.identity, root: host.root, zfs: host.zfsVersion }, 'listening')
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])

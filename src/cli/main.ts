@@ -3,11 +3,15 @@ import { Command } from 'commander'
 import { FlockerError } from '../errors.js'
 import { agentCommand } from './agent.js'
 import { certsCommand } from './certs.js'
+import { followCommand } from './follow.js'
+import { acquireCommand, handoffCommand } from './handoff.js'
 import { inspectCommand } from './inspect.js'
+import { promoteCommand } from './promote.js'
 import { pruneCommand } from './prune.js'
 import { pullCommand, pushCommand } from './replicate.js'
 import { planCommand } from './replicate-tree.js'
 import { statusCommand } from './status.js'
+import { volumesCommand } from './volumes.js'
 
 /** Exit status: 0 done, 1 failed, 2 misused. */
 async function main(): Promise<void> {
@@ -15,8 +19,13 @@ async function main(): Promise<void> {
     .description('Replicate ZFS volumes between hosts over mutual TLS')
     .addCommand(certsCommand())
     .addCommand(agentCommand())
+    .addCommand(volumesCommand())
     .addCommand(pushCommand())
     .addCommand(pullCommand())
+    .addCommand(handoffCommand())
+    .addCommand(acquireCommand())
+    .addCommand(followCommand())
+    .addCommand(promoteCommand())
     .addCommand(statusCommand())
     .addCommand(pruneCommand())
     .addCommand(planCommand())

@@ -27,8 +27,13 @@ export function hostOptions({ embedded, pool, root, credentials }: HostFlags) {
     ...(pool === undefined ? {} : { pool }),
     ...(root === undefined ? {} : { root }),
     credentials,
+    // The agent looks after the volumes; a command does what it was asked to.
+    recovery: 'none' as const,
   }
 }
+
+/** For an option that can be given more than once. */
+export const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
 /** A whole number of at least zero. */
 export function parseCount(text: string): number {

@@ -4,7 +4,7 @@ import { ArgumentError } from '../errors.js'
 import { openHost } from '../host.js'
 import type { Pruned, RetentionPolicy } from '../replication/index.js'
 import { bigintAsText } from './json.js'
-import { type HostFlags, hostOptions, parseCount, withHostFlags } from './options.js'
+import { collect, type HostFlags, hostOptions, parseCount, withHostFlags } from './options.js'
 
 const rules = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const
 
@@ -17,8 +17,6 @@ interface PruneFlags extends HostFlags, Rules {
   dryRun?: boolean
   json?: boolean
 }
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
 export function pruneCommand(): Command {
   const command = withHostFlags(new Command('prune'))

@@ -88,7 +88,7 @@ function integer(value: bigint | number): bigint | undefined {
 }
 
 /** `16K`, `1.5G`, `20 GiB`: powers of 1024, as ZFS has them. */
-function parseSize(size: string): bigint | undefined {
+export function parseSize(size: string): bigint | undefined {
   const match = /^(\d+)(?:\.(\d+))?\s*([KMGTPE])?(?:i?B)?$/i.exec(size.trim())
   if (match === null) return undefined
   const [, whole = '0', fraction = '', unit] = match

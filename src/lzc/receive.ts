@@ -67,7 +67,8 @@ export interface ReceiveResult {
 export function receive(snapshot: string, options: ReceiveOptions = {}): ReceiveStream {
   checkSnapshot(snapshot)
   if (options.origin !== undefined) checkSnapshot(options.origin)
-  const received = encodeNvlist(encodeProperties(options.properties ?? {}))
+  // Even an empty list would take away what was received before; and all local properties, where nothing was.
+  const received = options.properties === undefined ? null : encodeNvlist(encodeProperties(options.properties))
   const excluded = (options.excludes ?? []).map((name) => [name, nv.flag()] as const)
   const overrides: NvInput = { ...encodeProperties(options.overrides ?? {}), ...Object.fromEntries(excluded) }
   if (options.heal && (options.force || options.resumable)) {
@@ -82,7 +83,7 @@ export function receive(snapshot: string, options: ReceiveOptions = {}): Receive
 
 /** What goes to ZFS with the stream's first record. */
 interface Prepared {
-  received: Buffer
+  received: Buffer | null
   overrides: Buffer
   key: Buffer | null
 }

@@ -10,7 +10,7 @@ import type { StreamOrder } from './sides.js'
 import { tell } from './steps.js'
 
 /** What one attempt has of its own: another attempt may begin while the other host still holds what this one had. */
-export type Attempt = Omit<Replication, 'source' | 'destination' | 'volume' | 'replica'>
+export type Attempt = Omit<Replication, 'source' | 'destination' | 'volume' | 'replica' | 'announce'>
 
 /** Replicates, and again if need be, each time from what has arrived. */
 export async function replicateWithRetries(

@@ -1,3 +1,9 @@
+/**
+ * How long a request waits for what another one is at work with, and which is being cancelled, in milliseconds: a peer that is gone without
+ * a word is noticed within eight seconds.
+ */
+export const busyMilliseconds = 12_000
+
 /** Who is at work on what, within one host's process: at most one transfer at a time may change a dataset. */
 export class Claims {
   readonly #held = new Map<string, Promise<void>>()

@@ -1,4 +1,4 @@
-import { ReplicationError, StreamError, TransportError } from '../errors.js'
+import { AbortError, ReplicationError, StreamError, TransportError } from '../errors.js'
 import { afterFailure, type Reached } from './failure.js'
 import { move } from './move.js'
 import { ProgressMeter } from './progress.js'
@@ -69,7 +69,7 @@ async function send(
         standing.ended = true
       },
     })
-    const { bytes, received } = await everyEnd(incoming.outcome, outgoing.outcome, moving, outgoing.close)
+    const { bytes, received } = await everyEnd(incoming.outcome, outgoing.outcome, moving, outgoing.close, signal)
     checkConfirmed(destination.identity, source.identity, order, received)
     options.onProgress?.(meter.report(performance.now()))
     return bytes
@@ -80,13 +80,14 @@ async function send(
 
 /**
  * Waits for all that has a say. The receiving side's own word for what went wrong is the best, then the sending side's: what is seen
- * of it on the way is a stream that stopped.
+ * of it on the way is a stream that stopped. That one end was ended here because of another is no word at all.
  */
 async function everyEnd(
   receiving: Promise<Received>,
   sending: Promise<unknown>,
   moving: Promise<bigint>,
   stop: () => Promise<void>,
+  signal: AbortSignal,
 ): Promise<{ bytes: bigint; received: Received }> {
   const [received, sent, moved] = await Promise.all([
     settle(receiving).then(async (result) => {
@@ -98,7 +99,10 @@ async function everyEnd(
   ])
   if (received.ok && sent.ok && moved.ok) return { bytes: moved.value, received: received.value }
   const errors = [received, sent, moved].flatMap((result) => (result.ok ? [] : [result.error]))
-  throw errors.find((error) => !isSymptom(error)) ?? errors[0]
+  const isOwnEnd = (error: unknown): boolean =>
+    error instanceof AbortError && error.peer === undefined && !signal.aborted
+  const foreign = errors.filter((error) => !isOwnEnd(error))
+  throw foreign.find((error) => !isSymptom(error)) ?? foreign[0] ?? errors[0]
 }
 
 type Settled<T> = { ok: true; value: T } | { ok: false; error: unknown }

@@ -1,6 +1,7 @@
 export { Claims } from './claims.js'
+export type { Guard } from './guard.js'
 export { LocalDestination } from './local-destination.js'
-export { checkVolumeName } from './names.js'
+export { checkVolumeName, readTag, receivedTag, snapshotName, timeStamp } from './names.js'
 export { ensureParents } from './parents.js'
 export { type LocalHost, Peer, type ReconnectOptions } from './peer.js'
 export { FailedSteps } from './planner/failed-steps.js'

@@ -20,6 +20,7 @@ import {
   version,
 } from '../lzc/index.js'
 import { checkDestination, checkSpace } from './check-destination.js'
+import { busyMilliseconds } from './claims.js'
 import { keep, keepOnly } from './keep.js'
 import { readInventory } from './local.js'
 import { checkSnapshotName, checkVolumeName, receivedTag, timeStamp } from './names.js'
@@ -30,12 +31,6 @@ import { readTree } from './read-tree.js'
 import { rollBack } from './roll-back.js'
 import type { Arrival, Destination, DestinationInventory, DestinationTree, Incoming, Received } from './sides.js'
 import { checkReceivable } from './stream-support.js'
-
-/**
- * How long a request waits for a receive of the same volume that is being cancelled, in milliseconds: a sender that is gone
- * without a word is noticed within eight seconds.
- */
-const busyMilliseconds = 12_000
 
 /** This host as a receiving side: its replicas are read-only and unmounted. */
 export class LocalDestination implements Destination {
@@ -94,13 +89,16 @@ export class LocalDestination implements Destination {
       await checkDestination(dataset, begin, origin)
       await ensureParents(dataset, this.settings.root)
       if (least > 0n) await checkSpace(dataset, least)
+      const marks = await this.settings.guard?.receiving(dataset, arrival.from)
       const snapshot = `${dataset}@${arrival.snapshot}`
       const sink = receive(snapshot, {
-        ...replicaOptions(begin),
+        ...replicaOptions(begin, marks),
         ...(origin === undefined ? {} : { origin }),
         resumable: true,
         signal,
       })
+      // Its outcome tells; an error that nobody listens to, before anything moves, would end the process.
+      sink.on('error', () => undefined)
       return { body: { sink }, outcome: this.#outcome(sink, dataset, arrival, begin).finally(release) }
     } catch (error) {
       release()
@@ -130,6 +128,7 @@ export class LocalDestination implements Destination {
     const dataset = this.datasetOf(volume)
     const release = await this.#claim(dataset)
     try {
+      await this.settings.guard?.changing(dataset)
       const preserved = `${dataset}-preserved-${timeStamp(new Date())}`
       await moveTo(dataset, preserved)
       this.#logger.info({ dataset, preserved }, 'gave a diverged dataset another name')
@@ -143,6 +142,7 @@ export class LocalDestination implements Destination {
     const dataset = this.datasetOf(volume)
     const release = await this.#claim(dataset)
     try {
+      await this.settings.guard?.changing(dataset)
       await rollBack(dataset, to, losing)
       this.#logger.info({ dataset, to: String(to), lost: losing.map(String) }, 'rolled back')
     } finally {
@@ -164,6 +164,7 @@ export class LocalDestination implements Destination {
     const [dataset, renamed] = [this.datasetOf(volume), this.datasetOf(to)]
     const release = await this.#claim(dataset)
     try {
+      await this.settings.guard?.changing(dataset)
       await moveTo(dataset, renamed)
       this.#logger.info({ dataset, renamed }, 'gave a replica the name that its source has')
     } finally {
@@ -230,8 +231,11 @@ async function moveTo(dataset: string, to: string): Promise<void> {
 }
 
 /** A replica must not change by itself: read-only, and mounted only when somebody asks for it. */
-function replicaOptions(begin: BeginRecord): { overrides: Record<string, string>; raw: boolean } {
-  const readonly = { readonly: 'on' }
+function replicaOptions(
+  begin: BeginRecord,
+  marks: Readonly<Record<string, string>> = {},
+): { overrides: Record<string, string>; raw: boolean } {
+  const readonly = { ...marks, readonly: 'on' }
   const overrides = begin.type === 'filesystem' ? { ...readonly, canmount: 'noauto' } : readonly
   return { overrides, raw: begin.features.includes('raw') }
 }

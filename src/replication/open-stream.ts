@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
-import { FlockerError, StreamError } from '../errors.js'
+import { StreamError } from '../errors.js'
 import { beginRecordBytes, hold, type SendStream, send, sendSpace } from '../lzc/index.js'
 import { holdTag } from './names.js'
 import { sendFlags } from './send-flags.js'
@@ -32,6 +32,8 @@ export async function openStream(
     const from = base === undefined ? {} : { from: base.name }
     const total = await sendSpace(snapshot, { ...from, flags })
     stream = send(snapshot, { ...from, flags, ...(resume === undefined ? {} : { resume }), signal })
+    // Whoever reads from it is given its error; until somebody does, one that nobody listens to would end the process.
+    stream.on('error', () => undefined)
     const begin = await peekBegin(stream)
     // An estimate can be below what has arrived already.
     const least = resume?.bytes ?? 0n
@@ -63,12 +65,6 @@ async function ended(source: Readable): Promise<void> {
   if (source.closed) return
   // Not once(), which rejects where an error is on its way too.
   const closed = new Promise<void>((resolve) => source.once('close', resolve))
-  source.on('error', ignoreReported)
   source.destroy()
   await closed
-}
-
-/** Whoever read from the stream has already been given this error. */
-function ignoreReported(error: Error): void {
-  if (!(error instanceof FlockerError)) throw error
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { AbortError, abortReason, type NamedPoint, throwIfAborted } from '../errors.js'
 import type { Connection } from '../transport/index.js'
 import type { Claims } from './claims.js'
+import type { Guard } from './guard.js'
 import { RemoteDestination } from './remote-destination.js'
 
 /** What this host knows of itself. */
@@ -12,6 +13,8 @@ export interface LocalHost {
   root: string
   claims: Claims
   logger: Logger
+  /** Who owns what; without one, nobody owns anything. */
+  guard?: Guard | undefined
 }
 
 /** How to connect again. */
@@ -44,6 +47,11 @@ export class Peer implements AsyncDisposable {
   /** @internal The present one. */
   get connection(): Connection {
     return this.#connection
+  }
+
+  /** Whether the present connection is in order, as far as is known. */
+  get isOpen(): boolean {
+    return this.#connection.isOpen
   }
 
   /**

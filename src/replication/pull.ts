@@ -22,6 +22,7 @@ export async function pullVolume(
   return exclusively(peer, `pull of ${dataset} from ${peer.identity}`, dataset, options, (common) =>
     replicateWithRetries(common, options, (attempt) => ({
       ...attempt,
+      announce: async () => peer.host.guard?.pulling(dataset, volume, peer, options.signal),
       source: new RemoteSource(peer, attempt.transfer),
       destination: new LocalDestination(peer.host, { transferId: attempt.transfer, peer: peer.identity }),
       volume,

@@ -37,6 +37,7 @@ export async function pushVolume(
   return exclusively(peer, `push of ${volume.dataset} to ${peer.identity}`, volume.dataset, options, (common) =>
     replicateWithRetries(common, options, (attempt) => ({
       ...attempt,
+      announce: async () => peer.host.guard?.pushing(volume.dataset, volume.name, peer, options.signal),
       source: new LocalSource(
         peer.host.identity,
         peer.identity,

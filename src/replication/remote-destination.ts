@@ -13,6 +13,9 @@ import type { Peer } from './peer.js'
 import { readRemoteTree } from './remote-tree.js'
 import type { Arrival, Destination, DestinationInventory, DestinationTree, Incoming } from './sides.js'
 
+/** How long a peer's own word may take that it has given up, in milliseconds. */
+const wordMilliseconds = 1000
+
 /** A peer as the receiving side. */
 export class RemoteDestination implements Destination {
   constructor(
@@ -45,12 +48,25 @@ export class RemoteDestination implements Destination {
     const welcome = new Promise<string>((resolve) => {
       admit = resolve
     })
-    const outcome = connection.request(receiveVolume, params, { signal, onEvent: ({ ticket }) => admit(ticket) })
+    const stop = new AbortController()
+    const both = AbortSignal.any([signal, stop.signal])
+    const outcome = connection.request(receiveVolume, params, { signal: both, onEvent: ({ ticket }) => admit(ticket) })
     const refused = outcome.then<never>(() => {
       throw new TransportError('PROTOCOL', `${this.peer.identity} answered without asking for the stream`)
     })
     const ticket = await Promise.race([welcome, refused])
-    return { body: { channel: (): Promise<DataChannel> => connection.openData(ticket, { signal }) }, outcome }
+    const channel = async (): Promise<DataChannel> => {
+      try {
+        return await connection.openData(ticket, { signal })
+      } catch (error) {
+        // A peer that has given up refuses its tickets, and why it has is on its way. Any other would wait until the ticket is void.
+        const timer = setTimeout(() => stop.abort(error), wordMilliseconds)
+        const clear = (): void => clearTimeout(timer)
+        outcome.then(clear, clear)
+        throw error
+      }
+    }
+    return { body: { channel }, outcome }
   }
 
   async discardPartial(volume: string, token: string, signal?: AbortSignal): Promise<void> {

@@ -13,6 +13,7 @@ import { tell } from './steps.js'
 export async function replicateVolume(replication: Replication): Promise<Omit<ReplicationResult, 'retries'>> {
   const started = performance.now()
   const { options, destination, replica, what } = replication
+  await replication.announce(replication.volume)
   const before = await readSituation(replication)
   const chosen = options.snapshot === undefined ? undefined : chooseTarget(before.source, options.snapshot)
   const finished = await goOn(replication, before)

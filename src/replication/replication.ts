@@ -103,6 +103,8 @@ export interface Replication {
   /** Of all its streams together. */
   limiter: RateLimiter | undefined
   logger: Logger
+  /** Tells the peer who owns a volume, or hears it, before anything of it is looked at. */
+  announce: (volume: string) => Promise<void>
   /** The stream that failed last, if the destination may have a part of it. */
   unfinished?: StreamOrder
   /** Asked where a stream failed before any of it could arrive: whether its snapshot stays, for trying again. */

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
-import { ZfsError } from '../errors.js'
+import { ReplicationError, ZfsError } from '../errors.js'
 import { type Handler, handle, type RequestContext } from '../transport/index.js'
+import { busyMilliseconds, type Claims } from './claims.js'
 import { readInventory } from './local.js'
 import { LocalSource } from './local-source.js'
 import {
@@ -26,7 +27,10 @@ type OfferParams = z.output<typeof offerVolume.params>
 type SendParams = z.output<typeof sendVolume.params>
 type SendContext = RequestContext<z.output<typeof sendVolume.event>>
 
-/** This host as the sending side of what peers pull. */
+/**
+ * This host as the sending side of what peers pull. Of one dataset one peer is served one request at a time: what is under way for a
+ * connection that was lost has ended, and been settled, before the peer goes on over another.
+ */
 export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
   const sourceFor = ({ volume, transfer }: { volume: string; transfer: string }, peer: string): LocalSource => {
     const dataset = allowed(volume, peer, 'send')
@@ -43,17 +47,51 @@ export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
     const audience = audienceOf(settings, { ...change, volume, dataset, peer, side: 'send' })
     announce(audience, { step: 'snapshotTaken', snapshot: target.name, guid: target.guid })
   }
+  const serveSend = async (params: SendParams, context: SendContext): Promise<{ bytes: bigint }> => {
+    const source = sourceFor(params, context.peer)
+    const dataset = allowed(params.volume, context.peer, 'send')
+    const order = await orderOf(dataset, params, context.peer)
+    const audience = audienceOf(settings, { ...params, dataset, peer: context.peer, side: 'send' })
+    const teller = StreamTeller.serving(factsOf(order), audience)
+    try {
+      const { bytes } = await sendTo(source, order, context, teller)
+      teller.done(bytes)
+      return { bytes }
+    } catch (error) {
+      teller.failed(error)
+      throw error
+    }
+  }
+  const inTurn = async <T>(volumes: readonly string[], peer: string, run: () => Promise<T>): Promise<T> => {
+    const datasets = volumes.map((volume) => allowed(volume, peer, 'send'))
+    const releases: (() => void)[] = []
+    try {
+      for (const dataset of datasets) releases.push(await claim(settings.claims, dataset, peer))
+      return await run()
+    } finally {
+      for (const release of releases) release()
+    }
+  }
   return [
-    handle(offerVolume, async (params, { peer }) => offer(sourceFor(params, peer), params)),
-    handle(snapshotVolume, async (params, { peer }) => {
-      const target = await sourceFor(params, peer).takeSnapshot(params.volume)
-      tellTaken(params, '', peer, target)
-      return target
-    }),
+    handle(offerVolume, async (params, { peer }) =>
+      inTurn([params.volume], peer, () => offer(sourceFor(params, peer), params)),
+    ),
+    handle(snapshotVolume, async (params, { peer }) =>
+      inTurn([params.volume], peer, async () => {
+        const source = sourceFor(params, peer)
+        await settings.guard?.snapshotting(allowed(params.volume, peer, 'send'))
+        const target = await source.takeSnapshot(params.volume)
+        tellTaken(params, '', peer, target)
+        return target
+      }),
+    ),
     handle(snapshotTree, async (params, { peer }) => {
       const { volume, names } = params
-      for (const name of names) allowed(fullName(volume, name), peer, 'send')
-      const targets = await sourceFor(params, peer).takeSnapshots(volume, names)
+      const volumes = names.map((name) => fullName(volume, name))
+      const targets = await inTurn(volumes, peer, async () => {
+        for (const each of volumes) await settings.guard?.snapshotting(allowed(each, peer, 'send'))
+        return sourceFor(params, peer).takeSnapshots(volume, names)
+      })
       for (const [name, target] of targets) tellTaken(params, name, peer, target)
       const taken = [...targets.values()]
       const [{ name, createtxg }] = taken as [Target]
@@ -64,34 +102,32 @@ export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
       const order = await orderOf(dataset, { ...params, transfer: '', resume: undefined }, peer)
       return { bytes: await sourceFor({ ...params, transfer: '' }, peer).estimate(order) }
     }),
-    handle(confirmVolume, async (params, { peer }) => {
-      const { volume, guid } = params
-      const source = sourceFor(params, peer)
-      await source.confirm(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
-      return {}
-    }),
-    handle(withdrawVolume, async (params, { peer }) => {
-      const { volume, guid } = params
-      const source = sourceFor(params, peer)
-      await source.withdraw(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
-      return {}
-    }),
-    handle(sendVolume, async (params, context) => {
-      const source = sourceFor(params, context.peer)
-      const dataset = allowed(params.volume, context.peer, 'send')
-      const order = await orderOf(dataset, params, context.peer)
-      const audience = audienceOf(settings, { ...params, dataset, peer: context.peer, side: 'send' })
-      const teller = StreamTeller.serving(factsOf(order), audience)
-      try {
-        const { bytes } = await sendTo(source, order, context, teller)
-        teller.done(bytes)
-        return { bytes }
-      } catch (error) {
-        teller.failed(error)
-        throw error
-      }
-    }),
+    handle(confirmVolume, async (params, { peer }) =>
+      inTurn([params.volume], peer, async () => {
+        const { volume, guid } = params
+        const source = sourceFor(params, peer)
+        await source.confirm(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
+        return {}
+      }),
+    ),
+    handle(withdrawVolume, async (params, { peer }) =>
+      inTurn([params.volume], peer, async () => {
+        const { volume, guid } = params
+        const source = sourceFor(params, peer)
+        await source.withdraw(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
+        return {}
+      }),
+    ),
+    handle(sendVolume, async (params, context) =>
+      inTurn([params.volume], context.peer, () => serveSend(params, context)),
+    ),
   ]
+}
+
+async function claim(claims: Claims, dataset: string, peer: string): Promise<() => void> {
+  const release = await claims.takeWithin(`serve ${dataset} to ${peer}`, busyMilliseconds)
+  if (release !== undefined) return release
+  throw new ReplicationError('SENDER_BUSY', `${dataset} is being sent to ${peer} already`, { dataset })
 }
 
 async function offer(source: LocalSource, { volume, has, complete, partial, after }: OfferParams) {

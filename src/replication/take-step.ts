@@ -53,6 +53,7 @@ async function sendStep(context: StepContext, step: SendStep, replica: string): 
   const volume = volumeOf(context, plan.source, step.source)
   const release = claim(volume)
   try {
+    if (volume !== context.volume) await context.announce(volume)
     const transfer = randomUUID()
     const dataset = context.source.identity === context.self ? step.source : step.destination
     const logger = context.loggerOf({ transferId: transfer, tree, dataset })

@@ -113,6 +113,7 @@ export class TreeReplication {
   async #once(): Promise<Error | undefined> {
     const { options } = this
     const { sides } = this.#attempt
+    await this.#announce(this.volume)
     const trees = await readTrees(sides, options)
     const settling = { ...sides, sparing: this.#taken !== undefined }
     trees.source = await settleTree(settling, trees.source, trees.destination, this.#logger(), options.signal)
@@ -184,6 +185,7 @@ export class TreeReplication {
     return {
       ...{ self, limiter, plan, pending, tokens: there.tokens, tree: transfer },
       ...{ source: sides.source, destination: sides.destination, volume: this.volume, claim: sides.claim },
+      announce: (volume) => this.#announce(volume),
       loggerOf: (about) => this.#bind(about),
       keepsTarget: (target, failure) => this.#keeps(target, failure),
       onStream: (guid) => {
@@ -195,6 +197,15 @@ export class TreeReplication {
         if (!this.options.signal?.aborted) this.#unfinished.set(unfinished.order.target.guid, unfinished)
       },
     }
+  }
+
+  /** Tells the peer who owns a volume, or hears it. */
+  async #announce(volume: string): Promise<void> {
+    const { peer } = this.common
+    const { guard, root } = peer.host
+    const dataset = fullName(root, volume)
+    if (this.#attempt.sides.direction === 'to') await guard?.pushing(dataset, volume, peer, this.options.signal)
+    else await guard?.pulling(dataset, volume, peer, this.options.signal)
   }
 
   /** All attempts send the snapshots of one moment. */

@@ -4,10 +4,11 @@ import { ArgumentError, NotAuthorizedError } from '../errors.js'
 /**
  * `inspect`: list replicas and their snapshots. `receive`: write replicas here, give one another name, and make empty parents for
  * them. `rollback`: destroy a replica's newest snapshots, and what was written since. `send`: list datasets, take snapshots here and
- * read their data.
+ * read their data. `own`: hand volumes to this host, ask this host for them, and own them after a promotion: whoever may `own` a volume is
+ * trusted to be the one that writes it.
  */
-export const VERBS = ['inspect', 'receive', 'rollback', 'send'] as const
-/** What a peer may be allowed to do: read what there is, take snapshots in, roll replicas back, be sent snapshots. */
+export const VERBS = ['inspect', 'receive', 'rollback', 'send', 'own'] as const
+/** What a peer may be allowed to do: read what there is, take snapshots in, roll replicas back, be sent snapshots, own volumes. */
 export type Verb = (typeof VERBS)[number]
 
 /** What one peer may do with which datasets. */

@@ -121,6 +121,7 @@ export function connectError(
   const code = codeOf(error)
   const tls = (reason: string, next: string) =>
     new TransportError('TLS_FAILED', `No TLS connection to ${where}: ${reason}`, { next, cause: error })
+  if (code.includes('BAD_RECORD_MAC')) return garbledError(`The connection to ${where}`, error)
   if (code in REASONS) return tls(`its certificate ${REASONS[code]}${when(code, certificate)}`, advice(code))
   const alert = ALERTS.find(([pattern]) => pattern.test(code))
   if (alert) return tls(alert[1], advice(code))
@@ -135,18 +136,16 @@ export function connectError(
 /** Why an established connection broke: `GARBLED` if TLS found bytes that were changed on the way, else `PEER_LOST`. */
 export function lostError(error: unknown, peer: string, what = 'The connection'): FlockerError {
   if (error instanceof FlockerError) return error
-  if (codeOf(error).startsWith('ERR_SSL')) {
-    const next =
-      'Nothing that arrived garbled was used. Look for a faulty network card, cable or middlebox, then try again.'
-    return new TransportError('GARBLED', `${what} with ${peer} carried bytes that were changed on the way`, {
-      peer,
-      next,
-      cause: error,
-    })
-  }
+  if (codeOf(error).startsWith('ERR_SSL')) return garbledError(`${what} with ${peer}`, error, peer)
   const code = codeOf(error)
   const how = code === '' ? 'closed by the other side' : `lost (${code})`
   return new TransportError('PEER_LOST', `${what} with ${peer} was ${how}`, { peer, cause: error })
+}
+
+function garbledError(what: string, cause: unknown, peer?: string): TransportError {
+  const next =
+    'Nothing that arrived garbled was used. Look for a faulty network card, cable or middlebox, then try again.'
+  return new TransportError('GARBLED', `${what} carried bytes that were changed on the way`, { peer, next, cause })
 }
 
 /** The certificate that the other end showed, if the handshake got that far. */

@@ -15,6 +15,7 @@ const coded = {
   StreamError: errors.StreamError,
   TransportError: errors.TransportError,
   ReplicationError: errors.ReplicationError,
+  OwnershipError: errors.OwnershipError,
   FlockerError,
 }
 const single = {

@@ -1,2 +1,30 @@
 export type { Offset, ReadableRange } from './block.js'
-export { type CreateVolumeOptions, checkRoot, createVolume, openVolume, Volume } from './volume.js'
+export type { HandoffOptions, HandoffPhase, HandoffResult } from './change-hands.js'
+export type { VolumesHost } from './context.js'
+export { onVolumeEvent, type VolumeEvent, type VolumeStep } from './events.js'
+export { type FollowOptions, type FollowReport, follow } from './follow.js'
+export { VolumeGuard } from './guard.js'
+export { acquireVolume, handoffVolume } from './handoff.js'
+export { acquireLease, type Lease, type LeaseOptions, releaseLease, renewLease } from './leases.js'
+export {
+  type CloneVolumeOptions,
+  type CreateVolumeOptions,
+  cloneVolume,
+  createVolume,
+  type DestroyVolumeOptions,
+  datasetOf,
+  destroyVolume,
+  inspectVolume,
+  listVolumes,
+  resizeVolume,
+  type Size,
+  type VolumeInfo,
+} from './manage.js'
+export type { Ownership } from './ownership.js'
+export type { PrecopyOptions } from './precopy.js'
+export { describePromotion, type Promoted, type PromoteOptions, type Promotion, promoteHere } from './promote.js'
+export { type Reach, recover, settleHere, type Unsettled } from './recover.js'
+export type { OwnershipRegistry, VolumeKey } from './registry.js'
+export { serveVolumes } from './serve.js'
+export { serveUnconfirmed } from './serve-unconfirmed.js'
+export { checkRoot, openVolume, Volume } from './volume.js'

@@ -1,8 +1,8 @@
 import type { Readable, Writable } from 'node:stream'
-import { getProperties, mount } from '../datasets/index.js'
-import { ArgumentError, NotSupportedError, ZfsError } from '../errors.js'
-import { create, exists, isEmbedded } from '../lzc/index.js'
-import { checkVolumeName, ensureParents, type PushSource } from '../replication/index.js'
+import { getProperties } from '../datasets/index.js'
+import { ArgumentError, ZfsError } from '../errors.js'
+import { exists } from '../lzc/index.js'
+import { checkVolumeName, type PushSource } from '../replication/index.js'
 import {
   discardAt,
   flush,
@@ -71,43 +71,6 @@ export class Volume implements PushSource {
   writable(options?: { start?: Offset }): Writable {
     return writable(this.dataset, options)
   }
-}
-
-/** What a new volume is to be. */
-export interface CreateVolumeOptions {
-  /** Makes a block volume of so many bytes, without reserving them, in place of a filesystem. A multiple of its block size. */
-  size?: number | bigint
-  /** Native or user properties (zfsprops(7)), such as `{ recordsize: '16K' }`. */
-  properties?: Record<string, string | bigint | number>
-}
-
-/**
- * Creates a volume below the root: a filesystem, which is mounted, or with `size` a block volume.
- * @throws ZfsError `EXISTS` where there is such a dataset already; NotSupportedError for a filesystem on an embedded host
- */
-export async function createVolume(root: string, name: string, options: CreateVolumeOptions = {}): Promise<Volume> {
-  checkVolumeName(name)
-  const { size, properties = {} } = options
-  const dataset = `${root}/${name}`
-  if (size === undefined && isEmbedded()) {
-    throw new NotSupportedError(`${dataset} can't be mounted: the embedded OpenZFS has block volumes only`, {
-      dataset,
-      next: 'Give it a size: createVolume(name, { size }). Filesystems can be received, kept and sent on.',
-    })
-  }
-  if (size !== undefined && !isSize(size)) throw new ArgumentError(`size must be a number of bytes; it is ${size}`)
-  await ensureParents(dataset, root)
-  if (size === undefined) {
-    await create(dataset, { properties })
-    await mount(dataset)
-  } else {
-    await create(dataset, { type: 'volume', properties: { ...properties, volsize: BigInt(size) } })
-  }
-  return openVolume(root, name)
-}
-
-function isSize(size: number | bigint): boolean {
-  return typeof size === 'bigint' ? size > 0n : Number.isSafeInteger(size) && size > 0
 }
 
 /**

@@ -124,7 +124,8 @@ test('a pull outlives cables that are cut, and its source, which is killed and s
     })
     await using agent = (await second) as Agent
     assert.ok(pulled.retries >= 3, codes.join())
-    assert.ok(pulled.resumed !== undefined && pulled.resumed.kept > 0n)
+    // What was under way when the source was killed may have been the whole rest.
+    assert.ok(pulled.kind === 'current' || (pulled.resumed !== undefined && pulled.resumed.kept > 0n), pulled.kind)
     assert.is(await digest({ dataset: 'alpha/flocker/disk' }), hash)
     assert.is(await agent.end('SIGTERM'), 'status 0')
     await using beta = await openBeta(directory)

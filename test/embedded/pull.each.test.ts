@@ -7,6 +7,7 @@ import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
 import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, snapshotsOf, startBeta } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
+import { Link } from './faults/link.js'
 
 const replica = 'alpha/flocker/disk'
 const source = 'beta/flocker/disk'
@@ -102,6 +103,25 @@ test('goes on after a break, takes back what an abort leaves, and needs the righ
     assert.is((await failure(pullVolume('missing', beta))).code, 'NOT_FOUND')
     assert.is(await agent.end('SIGTERM'), 'status 0')
     await checkSource(directory, rest.guid, 2)
+  }))
+
+test('a data connection that does not come about ends the pull, and not the process', () =>
+  withDirectory(async (directory) => {
+    await using alpha = await openAlpha(directory)
+    const hash = await changeSource(directory, 0, 2)
+    await using agent = await startBeta(directory)
+    await using link = await Link.listen(agent.port)
+    const strike = (record: Buffer): Buffer => {
+      const garbled = Buffer.from(record)
+      garbled[record.length - 1] = (record.at(-1) as number) ^ 1
+      return garbled
+    }
+    // The client's last word of the handshake.
+    link.begin({ spot: { connection: 1, direction: 'there', record: 2, part: 0 }, strike })
+    await using beta = await alpha.connect(`127.0.0.1:${link.port}`)
+    assert.is((await failure(pullVolume('disk', beta))).code, 'GARBLED')
+    await pullVolume('disk', beta)
+    assert.is(await digest({ dataset: replica }), hash)
   }))
 
 test('keeps to a limit', () =>

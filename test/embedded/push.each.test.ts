@@ -1,6 +1,7 @@
 /** Pushes between two processes with pools in files: no kernel module, no root. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -17,6 +18,7 @@ import * as lzc from '../../src/lzc/index.js'
 import { failure } from '../zfs/pool.js'
 import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
+import { Link } from './faults/link.js'
 
 /** Replicas and their source are equal, and beta has kept so many snapshots. */
 async function checkReplica(directory: string, source: Volume, snapshots: number): Promise<void> {
@@ -189,6 +191,22 @@ test('a part that nothing can be added to stops a push, until the caller has it 
     }
     assert.is(await agent.end('SIGTERM'), 'status 0')
     await checkReplica(directory, volume, 1)
+  }))
+
+test('an abort while the data connection is being made ends the push, and not the agent', () =>
+  withInterruptible(async ({ alpha, volume, agent }) => {
+    await using link = await Link.listen(agent.port)
+    const abort = new AbortController()
+    const strike = async (record: Buffer): Promise<Buffer> => {
+      abort.abort()
+      await wait(500)
+      return record
+    }
+    link.begin({ spot: { connection: 1, direction: 'there', record: 0, part: 0 }, strike })
+    await using peer = await alpha.connect(`127.0.0.1:${link.port}`)
+    assert.is((await failure(pushVolume(volume, peer, { signal: abort.signal }))).code, 'ABORTED')
+    assert.is((await push(alpha, volume, agent.port)).kind, 'full')
+    assert.is(await agent.end('SIGTERM'), 'status 0')
   }))
 
 test('the process that serves a replica gives it back', () =>
