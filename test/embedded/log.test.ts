@@ -41,7 +41,8 @@ const rules: Rule[] = [{ peer: 'alpha', verbs: ['inspect', 'receive', 'send'], d
 
 /** One volume: there, there again over a wire that breaks, diverged, and back. */
 async function oneVolume({ alpha, peer, relay }: TreePair): Promise<void> {
-  const volume = await alpha.createVolume('one', { size: 64 * mebibyte })
+  await createDisk('alpha/flocker/one', 64)
+  const volume = await alpha.getVolume('one')
   await write(volume.dataset, 8 * 1024)
   let cut = false
   await pushVolume(volume, peer, {
