@@ -37,6 +37,7 @@ export {
   Peer,
   type PeerReplica,
   type PeerStatus,
+  type PlanStepFacts,
   type Progress,
   type PropertyOptions,
   type Pruned,

@@ -76,11 +76,12 @@ export async function replicateWhole(
   volume: string,
   address: string,
   flags: TreeFlags & StreamFlags & HostFlags,
+  retry: Pick<TreeReplicationOptions, 'retry' | 'onRetry'>,
 ): Promise<void> {
   await withPeer(flags, address, async (host, peer, signal) => {
     const views = new Views()
     try {
-      const told = { ...treeOptions(flags), ...streamOptions(flags) }
+      const told = { ...treeOptions(flags), ...streamOptions(flags), ...retry }
       const options = { ...told, signal, onAbort: 'keep', onProgress: views.update } as const
       const result = await replicate(volume, ends(direction, host, peer), options)
       views.end()
@@ -134,12 +135,13 @@ function planAsJson({ sizes, steps, ...plan }: ReplicationPlan): string {
 }
 
 function describe(result: TreeReplicationResult): string {
-  const { outcomes, findings, done, failed, leftOut, bytes, milliseconds } = result
+  const { outcomes, findings, done, failed, leftOut, bytes, milliseconds, retries } = result
   const lines = outcomes.flatMap(describeOutcome)
   lines.push(...formatFindings(findings))
   const others = [failed > 0 ? `${failed} failed` : '', leftOut > 0 ? `${leftOut} left out` : ''].filter(Boolean)
   const counts = [`${done} ${done === 1 ? 'step' : 'steps'} done`, ...others].join(', ')
-  lines.push(`${counts}; ${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(1)} s`)
+  const again = retries > 0 ? `, tried again ${retries === 1 ? 'once' : `${retries} times`}` : ''
+  lines.push(`${counts}; ${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(1)} s${again}`)
   return `${lines.join('\n')}\n`
 }
 

@@ -48,7 +48,7 @@ function withReplicateFlags(name: string, run: Replicate, direction: Direction):
     async (volume: string, address: string, flags: ReplicateFlags) => {
       if (flags.recursive || flags.dryRun) refuseForTrees(flags)
       if (flags.dryRun) await planOnly(direction, volume, address, flags)
-      else if (flags.recursive) await replicateWhole(direction, volume, address, flags)
+      else if (flags.recursive) await replicateWhole(direction, volume, address, flags, retryOf(flags))
       else await replicate(run, volume, address, flags)
     },
   )
@@ -70,8 +70,7 @@ async function replicate(run: Replicate, volume: string, address: string, flags:
         partial: flags.discardPartial ? 'discard' : 'resume',
         onAbort: 'keep',
         onDivergence: flags.preserve ? 'preserve' : 'stop',
-        retry: { attempts: flags.retry },
-        onRetry: tellRetry,
+        ...retryOf(flags),
         ...(snapshot === undefined ? {} : { snapshot }),
         ...streamOptions(flags),
       })
@@ -82,6 +81,11 @@ async function replicate(run: Replicate, volume: string, address: string, flags:
     }
   })
 }
+
+const retryOf = ({ retry }: ReplicateFlags): Pick<ReplicationOptions, 'retry' | 'onRetry'> => ({
+  retry: { attempts: retry },
+  onRetry: tellRetry,
+})
 
 function tellRetry({ attempt, error, waitMilliseconds }: Retry): void {
   const why = error instanceof Error ? error.message : String(error)

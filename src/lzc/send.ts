@@ -9,7 +9,10 @@ import { closedWithin, followSignal } from './transfer.js'
 export interface SendFlags {
   /** `-L`: blocks larger than 128 KiB as they are. Once sent so, increments must be too. */
   largeBlocks?: boolean
-  /** `-e`: blocks that are embedded in their pointers as they are. */
+  /**
+   * `-e`: blocks that are embedded in their pointers as they are. OpenZFS since 2.2.7 loses by it extended attributes and access
+   * control lists of files that don't fit into a dnode and compress well (openzfs/zfs pull request 19091).
+   */
   embedded?: boolean
   /** `-c`: blocks as compressed as they are on disk. */
   compressed?: boolean

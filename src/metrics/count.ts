@@ -29,6 +29,12 @@ export function countInto(registry: Registry): (event: ReplicationEvent) => void
     'peer',
     'code',
   ])
+  const planned = counter('tree_steps_total', 'Steps of plans of trees, by what became of them', [
+    ...stream,
+    'outcome',
+  ] as const)
+  const findings = counter('tree_findings_total', 'Findings of plans of trees', stream)
+  const steps = counter('steps_total', 'All steps of replications, by their names', ['side', 'peer', 'step'] as const)
   const seconds = new Histogram({
     name: 'flocker_zfs_stream_seconds',
     help: 'How long streams took that arrived whole',
@@ -44,6 +50,7 @@ export function countInto(registry: Registry): (event: ReplicationEvent) => void
   })
   return (event) => {
     const { side, peer } = event
+    if (event.step !== 'streamMoved') steps.inc({ side, peer, step: event.step })
     switch (event.step) {
       case 'streamBegun':
         started.inc({ side, peer, kind: event.kind })
@@ -70,6 +77,21 @@ export function countInto(registry: Registry): (event: ReplicationEvent) => void
         break
       case 'failed':
         ends.inc({ side, peer, code: codeOf(event.error) })
+        break
+      case 'treeDone':
+        ends.inc({ side, peer, code: event.code })
+        break
+      case 'found':
+        findings.inc({ side, peer, kind: event.finding })
+        break
+      case 'stepDone':
+        planned.inc({ side, peer, kind: event.kind, outcome: 'done' })
+        break
+      case 'stepFailed':
+        planned.inc({ side, peer, kind: event.kind, outcome: 'failed' })
+        break
+      case 'stepLeftOut':
+        planned.inc({ side, peer, kind: event.kind, outcome: 'left-out' })
         break
     }
   }

@@ -25,15 +25,21 @@ export async function replicateWithRetries(
   if (properties !== undefined) checkPropertyOptions(properties)
   const advance = new Advance()
   let left: StreamOrder | undefined
+  // What is there then is not what was to be discarded.
+  let begun = false
   const begin = (): Replication => {
     const transfer = randomUUID()
     const onStep: ReplicationOptions['onStep'] = (step) => {
       advance.see(step)
-      if (step.step === 'streamBegun') left = undefined
+      if (step.step === 'streamBegun') {
+        left = undefined
+        begun = true
+      }
       options.onStep?.(step)
     }
     const logger = peer.host.logger.child({ transferId: transfer, dataset, peer: peer.identity })
-    return make({ what, self, limiter, transfer, options: { ...options, onStep }, logger })
+    const partial = begun ? 'resume' : (options.partial ?? 'resume')
+    return make({ what, self, limiter, transfer, options: { ...options, partial, onStep }, logger })
   }
   let replication = begin()
   const onRetry = (retried: Retry): void => {

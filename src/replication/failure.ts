@@ -30,7 +30,7 @@ export async function afterFailure(
     if (reached.welcomed || order.resume !== undefined) {
       if (!isAborted(replication) && !isFull(failure, replication)) return
       if ((await discardThere(replication, order)) === 'delivered') return
-    }
+    } else if (replication.keepsTarget?.(order.target, failure)) return
     await source.withdraw(volume, order.target)
   } catch (error) {
     const { name } = order.target

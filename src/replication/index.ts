@@ -27,11 +27,9 @@ export type { SnapshotHooks, SnapshotMoment } from './quiesce.js'
 export type { OurHold, PartialTrace } from './read-traces.js'
 export { type Removal, type RemoveStaleOptions, removeStale } from './remove-stale.js'
 export {
-  type Ends,
   planReplication,
   type ReplicationPlan,
   replicate,
-  type ThisHost,
   type TreeProgress,
   type TreeReplicationOptions,
   type TreeReplicationResult,
@@ -67,8 +65,10 @@ export {
   type Circumstances,
   codeOf,
   onReplicationEvent,
+  type PlanStepFacts,
   type ReplicationEvent,
   type Step as ReplicationStep,
   type StreamFacts,
 } from './steps.js'
 export { isTransient } from './transient.js'
+export type { Ends, ThisHost } from './tree-sides.js'

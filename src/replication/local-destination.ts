@@ -1,4 +1,12 @@
-import { discardPartialReceive, getProperties, listDatasets, readResumeToken, unmount } from '../datasets/index.js'
+import type { Logger } from 'pino'
+import {
+  discardPartialReceive,
+  getPool,
+  getProperties,
+  listDatasets,
+  readResumeToken,
+  unmount,
+} from '../datasets/index.js'
 import { ReplicationError } from '../errors.js'
 import {
   type BeginRecord,
@@ -28,11 +36,23 @@ import { checkReceivable } from './stream-support.js'
 
 /** This host as a receiving side: its replicas are read-only and unmounted. */
 export class LocalDestination implements Destination {
-  /** @param allows whether a dataset may be given a property that is held back otherwise; none unless said */
+  readonly #logger: Logger
+
+  /**
+   * @param about whose log lines these are
+   * @param allows whether a dataset may be given a property that is held back otherwise; none unless said
+   */
   constructor(
     private readonly settings: LocalHost,
+    private readonly about: { transferId?: string; peer?: string } = {},
     private readonly allows: (dataset: string, property: string) => boolean = () => false,
-  ) {}
+  ) {
+    this.#logger = settings.logger.child(about)
+  }
+
+  of(transferId: string): LocalDestination {
+    return new LocalDestination(this.settings, { ...this.about, transferId }, this.allows)
+  }
 
   get identity(): string {
     return this.settings.identity
@@ -68,7 +88,8 @@ export class LocalDestination implements Destination {
     checkSnapshotName(arrival.snapshot)
     const origin = this.#originOf(arrival)
     const begin = parseBeginRecord(record)
-    checkReceivable(begin, (await version()).module, dataset)
+    const { features } = await getPool(dataset.slice(0, dataset.indexOf('/')))
+    checkReceivable(begin, { dataset, features, version: (await version()).module })
     const release = await this.#claim(dataset)
     try {
       await checkDestination(dataset, begin, origin)
@@ -108,7 +129,7 @@ export class LocalDestination implements Destination {
         })
       }
       await discardPartialReceive(dataset)
-      this.settings.logger.info({ dataset }, 'discarded what an interrupted receive had left')
+      this.#logger.info({ dataset }, 'discarded what an interrupted receive had left')
     } finally {
       release()
     }
@@ -121,7 +142,7 @@ export class LocalDestination implements Destination {
       await this.settings.guard?.changing(dataset)
       const preserved = `${dataset}-preserved-${timeStamp(new Date())}`
       await moveTo(dataset, preserved)
-      this.settings.logger.info({ dataset, preserved }, 'gave a diverged dataset another name')
+      this.#logger.info({ dataset, preserved }, 'gave a diverged dataset another name')
       return preserved
     } finally {
       release()
@@ -134,7 +155,7 @@ export class LocalDestination implements Destination {
     try {
       await this.settings.guard?.changing(dataset)
       await rollBack(dataset, to, losing)
-      this.settings.logger.info({ dataset, to: String(to), lost: losing.map(String) }, 'rolled back')
+      this.#logger.info({ dataset, to: String(to), lost: losing.map(String) }, 'rolled back')
     } finally {
       release()
     }
@@ -156,7 +177,7 @@ export class LocalDestination implements Destination {
     try {
       await this.settings.guard?.changing(dataset)
       await moveTo(dataset, renamed)
-      this.settings.logger.info({ dataset, renamed }, 'gave a replica the name that its source has')
+      this.#logger.info({ dataset, renamed }, 'gave a replica the name that its source has')
     } finally {
       release()
     }
@@ -168,7 +189,7 @@ export class LocalDestination implements Destination {
     try {
       await ensureParents(dataset, this.settings.root)
       await create(dataset, { properties: { canmount: 'off' } })
-      this.settings.logger.info({ dataset }, 'made an empty filesystem for replicas to be below')
+      this.#logger.info({ dataset }, 'made an empty filesystem for replicas to be below')
     } finally {
       release()
     }

@@ -15,16 +15,26 @@ import type { OnDestination, Outgoing, Source, SourceInventory, StreamOrder, Tar
 
 /** This host as a sending side. */
 export class LocalSource implements Source {
+  readonly #logger: Logger
+
   /**
    * @param destination the receiving host's identity, which marks and cursors name
    * @param datasetOf a volume's full name on this host
+   * @param transfer whose log lines these are
    */
   constructor(
     readonly identity: string,
     private readonly destination: string,
     private readonly datasetOf: (volume: string) => string,
+    transfer: string,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    this.#logger = logger.child({ transferId: transfer, peer: destination })
+  }
+
+  of(transfer: string): LocalSource {
+    return new LocalSource(this.identity, this.destination, this.datasetOf, transfer, this.logger)
+  }
 
   async inspect(volume: string, onDestination: OnDestination): Promise<SourceInventory> {
     const dataset = this.datasetOf(volume)
@@ -62,6 +72,10 @@ export class LocalSource implements Source {
     return targets
   }
 
+  checkTakes(): void {
+    // One transaction, of any size.
+  }
+
   async estimate({ volume, target, base }: Pick<StreamOrder, 'volume' | 'target' | 'base'>): Promise<bigint> {
     const dataset = this.datasetOf(volume)
     const from = base === undefined ? {} : { from: base.name }
@@ -74,7 +88,7 @@ export class LocalSource implements Source {
     const snapshot = `${dataset}@${target.name}`
     // What a clone comes from can't be destroyed before the clone is.
     const own = base?.kind === 'snapshot' && base.name.startsWith(`${dataset}@`) ? shortOf(base) : undefined
-    this.logger.debug({ snapshot, base: base?.name }, 'holding what the stream needs')
+    this.#logger.debug({ dataset, snapshot, base: base?.name }, 'holding what the stream needs')
     await secure(dataset, this.destination, target, own)
     const properties = order.properties ? await this.#properties(dataset) : undefined
     return { ...(await openStream(dataset, order, signal)), properties }
@@ -89,14 +103,14 @@ export class LocalSource implements Source {
   async confirm(volume: string, target: Target): Promise<void> {
     const dataset = this.datasetOf(volume)
     await confirmDelivery(dataset, this.destination, target, target.ours)
-    this.logger.info({ snapshot: `${dataset}@${target.name}`, guid: String(target.guid) }, 'moved the cursor')
+    this.#logger.info({ dataset, snapshot: target.name, guid: String(target.guid) }, 'moved the cursor')
   }
 
   async withdraw(volume: string, target: Target): Promise<void> {
     const dataset = this.datasetOf(volume)
     await letGo(dataset, this.destination, target)
     if (target.ours) await destroySnapshots([`${dataset}@${target.name}`])
-    this.logger.info({ snapshot: `${dataset}@${target.name}`, destroyed: target.ours }, 'let go of what is not sent')
+    this.#logger.info({ dataset, snapshot: target.name, destroyed: target.ours }, 'let go of what is not sent')
   }
 }
 

@@ -7,7 +7,7 @@ import { maxOverrides, maxPropertyName, maxPropertyValue, maxSettings } from './
 /** More points than this are not listed at once: a message stays well below its bound. */
 export const maxListedPoints = 4000
 
-const volume = z.string().min(1).max(200)
+const volume = z.string().min(1).max(255)
 const pointName = z.string().min(1).max(200)
 const transfer = z.uuid()
 const resumeToken = z
@@ -24,6 +24,8 @@ const volumeSnapshot = z.object({ volume, snapshot: pointName })
 const propertyName = z.string().min(1).max(maxPropertyName)
 const setting = z.object({ name: propertyName, value: z.string().max(maxPropertyValue) })
 const settings = z.array(setting).max(maxSettings)
+/** Of what changes something: whose log lines on either side belong together. */
+const change = z.object({ transfer, volume })
 
 // Where the other host is the receiving side.
 
@@ -44,7 +46,7 @@ export const inspectVolume = defineMethod('volume.inspect', {
 
 /** Destroys what an interrupted receive has left, if it is still what this token stands for. */
 export const discardPartial = defineMethod('volume.discardPartial', {
-  params: z.object({ volume, token: resumeToken }),
+  params: change.extend({ token: resumeToken }),
   result: nothing,
 })
 
@@ -80,21 +82,21 @@ export const receiveVolume = defineMethod('volume.receive', {
 
 /** Gives the replica another name, which frees its own. */
 export const preserveVolume = defineMethod('volume.preserve', {
-  params: z.object({ volume }),
+  params: change,
   result: z.object({ dataset: datasetName }),
 })
 
 /** Rolls the replica back to a snapshot, if exactly these are newer. */
 export const rollbackVolume = defineMethod('volume.rollback', {
-  params: z.object({ volume, to: uint64, losing: z.array(uint64).max(maxListedPoints) }),
+  params: change.extend({ to: uint64, losing: z.array(uint64).max(maxListedPoints) }),
   result: nothing,
 })
 
 /** Gives a replica and all below it another name. */
-export const renameVolume = defineMethod('volume.rename', { params: z.object({ volume, to: volume }), result: nothing })
+export const renameVolume = defineMethod('volume.rename', { params: change.extend({ to: volume }), result: nothing })
 
 /** Makes an empty filesystem that is never mounted, for replicas to be below. */
-export const createParent = defineMethod('volume.createParent', { params: z.object({ volume }), result: nothing })
+export const createParent = defineMethod('volume.createParent', { params: change, result: nothing })
 
 // Whole trees, on either side.
 
@@ -102,11 +104,11 @@ export const createParent = defineMethod('volume.createParent', { params: z.obje
 export const maxListedDatasets = 500
 export const maxListedTokenBytes = 256 * 1024
 export const maxAskedVolumes = 500
+/** Snapshots and bookmarks together. */
 export const maxPagePoints = 2000
-/** The newest bookmarks of each dataset that are told. */
-export const maxPageBookmarks = 1000
-/** Snapshots taken at one moment. */
-export const maxTakenSnapshots = 5000
+/** Snapshots taken at one moment, and the length of their datasets' names, all in one message. */
+export const maxTakenSnapshots = 20_000
+export const maxTakenNameBytes = 900 * 1024
 
 /** Which side the asked host is on: what it tells as a source needs the right `send`, as a destination `inspect`. */
 const side = z.enum(['source', 'destination'])
@@ -149,14 +151,14 @@ export const listTree = defineMethod('volume.list', {
 })
 
 /**
- * The histories of these, as many as have room in a page. The last may be incomplete: its snapshots go on in the page that is asked
- * for with it as the first, and `after`.
+ * The histories of these, as many as have room in a page. The last may be incomplete: it goes on in the page that is asked for with
+ * it as the first, and `after`.
  */
 export const readPoints = defineMethod('volume.points', {
   params: z.object({
     side,
     volumes: z.array(volume).min(1).max(maxAskedVolumes),
-    /** Of the first one, the snapshots with a greater createtxg than this. */
+    /** Of the first one, the points with a greater createtxg than this. */
     after: uint64,
   }),
   result: z.object({
@@ -175,7 +177,8 @@ export const readPoints = defineMethod('volume.points', {
               }),
             )
             .max(maxPagePoints),
-          bookmarks: z.array(foundPoint).max(maxPageBookmarks),
+          /** Oldest first; of several with one GUID, one. */
+          bookmarks: z.array(foundPoint).max(maxPagePoints),
           more: z.boolean(),
         }),
       )
@@ -188,8 +191,7 @@ export const readPoints = defineMethod('volume.points', {
 
 /** Settles what earlier replications to the asking host have left, and lists what there is. */
 export const offerVolume = defineMethod('volume.offer', {
-  params: z.object({
-    volume,
+  params: change.extend({
     /** The GUIDs of the asking host's snapshots, and whether these are all. */
     has: z.array(uint64).max(maxListedPoints),
     complete: z.boolean(),
@@ -208,17 +210,17 @@ export const offerVolume = defineMethod('volume.offer', {
       .max(maxListedPoints),
     /** Whether there are more, after the last of these. */
     more: z.boolean(),
-    /** The newest ones. */
+    /** Those of `has`, and the newest ones. */
     bookmarks: z.array(point).max(maxListedPoints),
   }),
 })
 
 /** Takes a snapshot for the asking host. */
-export const snapshotVolume = defineMethod('volume.snapshot', { params: z.object({ volume }), result: point })
+export const snapshotVolume = defineMethod('volume.snapshot', { params: change, result: point })
 
 /** Takes snapshots of a volume and of those below it for the asking host, at one moment. */
 export const snapshotTree = defineMethod('volume.snapshotTree', {
-  params: z.object({ volume, names: z.array(below).min(1).max(maxTakenSnapshots) }),
+  params: change.extend({ names: z.array(below).min(1).max(maxTakenSnapshots) }),
   result: z.object({
     name: pointName,
     createtxg: uint64,
@@ -265,12 +267,12 @@ export const sendVolume = defineMethod('volume.send', {
 
 /** The asking host has this snapshot. */
 export const confirmVolume = defineMethod('volume.confirm', {
-  params: z.object({ volume, guid: uint64 }),
+  params: change.extend({ guid: uint64 }),
   result: nothing,
 })
 
 /** The asking host has nothing of this snapshot, which was taken for it. */
 export const withdrawVolume = defineMethod('volume.withdraw', {
-  params: z.object({ volume, guid: uint64 }),
+  params: change.extend({ guid: uint64 }),
   result: nothing,
 })

@@ -26,7 +26,9 @@ export async function openStream(
     }
   }
   try {
-    const flags = resume?.flags ?? (await sendFlags(dataset))
+    const usual = await sendFlags(dataset)
+    const flags =
+      resume === undefined ? usual : { ...resume.flags, embedded: resume.flags.embedded && usual.embedded === true }
     const from = base === undefined ? {} : { from: base.name }
     const total = await sendSpace(snapshot, { ...from, flags })
     stream = send(snapshot, { ...from, flags, ...(resume === undefined ? {} : { resume }), signal })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { AbortError, abortReason, type NamedPoint, throwIfAborted } from '../errors.js'
 import type { Connection } from '../transport/index.js'
@@ -85,7 +86,7 @@ export class Peer implements AsyncDisposable {
    * @throws ZfsError `NOT_FOUND`, `BUSY` (it is mounted and in use); NotAuthorizedError
    */
   async preserveReplica(volume: string): Promise<string> {
-    return new RemoteDestination(this).preserve(volume)
+    return new RemoteDestination(this, randomUUID()).preserve(volume)
   }
 
   /**
@@ -97,7 +98,7 @@ export class Peer implements AsyncDisposable {
    */
   async rollbackReplica(volume: string, to: NamedPoint, losing: readonly NamedPoint[]): Promise<void> {
     const guids = losing.map(({ guid }) => guid)
-    await new RemoteDestination(this).rollback(volume, to.guid, guids)
+    await new RemoteDestination(this, randomUUID()).rollback(volume, to.guid, guids)
   }
 
   /** Ends the connection, and with it what is under way on it. */

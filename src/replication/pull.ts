@@ -23,8 +23,8 @@ export async function pullVolume(
     replicateWithRetries(common, options, (attempt) => ({
       ...attempt,
       announce: async () => peer.host.guard?.pulling(dataset, volume, peer, options.signal),
-      source: new RemoteSource(peer),
-      destination: new LocalDestination({ ...peer.host, logger: attempt.logger }, asSaid),
+      source: new RemoteSource(peer, attempt.transfer),
+      destination: new LocalDestination(peer.host, { transferId: attempt.transfer, peer: peer.identity }, asSaid),
       volume,
       replica: volume,
     })),

@@ -38,8 +38,14 @@ export async function pushVolume(
     replicateWithRetries(common, options, (attempt) => ({
       ...attempt,
       announce: async () => peer.host.guard?.pushing(volume.dataset, volume.name, peer, options.signal),
-      source: new LocalSource(peer.host.identity, peer.identity, () => volume.dataset, attempt.logger),
-      destination: new RemoteDestination(peer),
+      source: new LocalSource(
+        peer.host.identity,
+        peer.identity,
+        () => volume.dataset,
+        attempt.transfer,
+        peer.host.logger,
+      ),
+      destination: new RemoteDestination(peer, attempt.transfer),
       volume: volume.name,
       replica: volume.name,
     })),

@@ -20,7 +20,14 @@ const wordMilliseconds = 1000
 
 /** A peer as the receiving side. */
 export class RemoteDestination implements Destination {
-  constructor(private readonly peer: Peer) {}
+  constructor(
+    private readonly peer: Peer,
+    private readonly transfer: string,
+  ) {}
+
+  of(transfer: string): RemoteDestination {
+    return new RemoteDestination(this.peer, transfer)
+  }
 
   get identity(): string {
     return this.peer.identity
@@ -76,15 +83,16 @@ export class RemoteDestination implements Destination {
   }
 
   async discardPartial(volume: string, token: string, signal?: AbortSignal): Promise<void> {
-    await this.peer.connection.request(discardPartial, { volume, token }, optional(signal))
+    await this.peer.connection.request(discardPartial, { ...this.#change(volume), token }, optional(signal))
   }
 
   async preserve(volume: string, signal?: AbortSignal): Promise<string> {
-    return (await this.peer.connection.request(preserveVolume, { volume }, optional(signal))).dataset
+    return (await this.peer.connection.request(preserveVolume, this.#change(volume), optional(signal))).dataset
   }
 
   async rollback(volume: string, to: bigint, losing: readonly bigint[], signal?: AbortSignal): Promise<void> {
-    await this.peer.connection.request(rollbackVolume, { volume, to, losing: [...losing] }, optional(signal))
+    const params = { ...this.#change(volume), to, losing: [...losing] }
+    await this.peer.connection.request(rollbackVolume, params, optional(signal))
   }
 
   async readTree(volume: string, recursive: boolean, signal?: AbortSignal): Promise<DestinationTree> {
@@ -92,11 +100,15 @@ export class RemoteDestination implements Destination {
   }
 
   async rename(volume: string, to: string, signal?: AbortSignal): Promise<void> {
-    await this.peer.connection.request(renameVolume, { volume, to }, optional(signal))
+    await this.peer.connection.request(renameVolume, { ...this.#change(volume), to }, optional(signal))
   }
 
   async createParent(volume: string, signal?: AbortSignal): Promise<void> {
-    await this.peer.connection.request(createParent, { volume }, optional(signal))
+    await this.peer.connection.request(createParent, this.#change(volume), optional(signal))
+  }
+
+  #change(volume: string): { transfer: string; volume: string } {
+    return { transfer: this.transfer, volume }
   }
 }
 

@@ -1,10 +1,12 @@
-import { TransportError, ZfsError } from '../errors.js'
+import { NotSupportedError, TransportError, ZfsError } from '../errors.js'
 import type { DataChannel } from '../transport/index.js'
 import type { Setting } from './choose-properties.js'
 import {
   confirmVolume,
   estimateStream,
   maxListedPoints,
+  maxTakenNameBytes,
+  maxTakenSnapshots,
   offerVolume,
   sendVolume,
   snapshotTree,
@@ -21,7 +23,14 @@ type Welcome = { ticket: string; begin: string; total: bigint; properties?: Sett
 
 /** A peer as the sending side: what it sends, it sends to the identity in this host's certificate. */
 export class RemoteSource implements Source {
-  constructor(private readonly peer: Peer) {}
+  constructor(
+    private readonly peer: Peer,
+    private readonly transfer: string,
+  ) {}
+
+  of(transfer: string): RemoteSource {
+    return new RemoteSource(this.peer, transfer)
+  }
 
   get identity(): string {
     return this.peer.identity
@@ -30,7 +39,7 @@ export class RemoteSource implements Source {
   async inspect(volume: string, onDestination: OnDestination, signal?: AbortSignal): Promise<SourceInventory> {
     const { guids, complete, partial } = onDestination
     const has = [...guids].slice(0, maxListedPoints)
-    const common = { volume, has, complete: complete && has.length === guids.size }
+    const common = { transfer: this.transfer, volume, has, complete: complete && has.length === guids.size }
     let after = 0n
     for (let inventory: SourceInventory | undefined; ; ) {
       const params = { ...common, after, ...(partial === undefined ? {} : { partial }) }
@@ -44,7 +53,7 @@ export class RemoteSource implements Source {
   }
 
   async takeSnapshot(volume: string, signal?: AbortSignal): Promise<Target> {
-    const point = await this.peer.connection.request(snapshotVolume, { volume }, optional(signal))
+    const point = await this.peer.connection.request(snapshotVolume, this.#change(volume), optional(signal))
     return { ...point, ours: true }
   }
 
@@ -56,12 +65,26 @@ export class RemoteSource implements Source {
   }
 
   async takeSnapshots(volume: string, names: readonly string[], signal?: AbortSignal): Promise<Map<string, Target>> {
-    const params = { volume, names: [...names] }
+    const params = { ...this.#change(volume), names: [...names] }
     const { name, createtxg, guids } = await this.peer.connection.request(snapshotTree, params, optional(signal))
     if (guids.length !== names.length) {
       throw new TransportError('PROTOCOL', `${this.peer.identity} took other snapshots than those asked for`)
     }
     return new Map(guids.map((guid, i) => [names[i] as string, { name, guid, createtxg, ours: true }]))
+  }
+
+  checkTakes(names: readonly string[]): void {
+    const bytes = names.reduce((sum, { length }) => sum + length + 3, 0)
+    if (names.length <= maxTakenSnapshots && bytes <= maxTakenNameBytes) return
+    const { identity: peer } = this.peer
+    throw new NotSupportedError(
+      `${peer} would have to take a snapshot of ${names.length} datasets at one moment: ${maxTakenSnapshots} and names of together ` +
+        `${maxTakenNameBytes} bytes are what it can be asked for. Nothing was changed.`,
+      {
+        peer,
+        next: "Push from that host, which has no such bound; or take the snapshot there, and give snapshot: 'existing'.",
+      },
+    )
   }
 
   async estimate(
@@ -105,10 +128,14 @@ export class RemoteSource implements Source {
   }
 
   async confirm(volume: string, { guid }: Target): Promise<void> {
-    await this.peer.connection.request(confirmVolume, { volume, guid })
+    await this.peer.connection.request(confirmVolume, { ...this.#change(volume), guid })
   }
 
   async withdraw(volume: string, { guid }: Target): Promise<void> {
-    await this.peer.connection.request(withdrawVolume, { volume, guid })
+    await this.peer.connection.request(withdrawVolume, { ...this.#change(volume), guid })
+  }
+
+  #change(volume: string): { transfer: string; volume: string } {
+    return { transfer: this.transfer, volume }
   }
 }

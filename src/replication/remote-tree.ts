@@ -61,13 +61,23 @@ async function readSome(
     const page = await connection.request(readPoints, { side, volumes, after }, optional(signal))
     for (const { snapshots, bookmarks, more } of page.histories) {
       const name = entries[at]?.name
-      if (name === undefined || (more && snapshots.length === 0)) throw disorder(connection.identity)
-      const known = points.get(name)
-      points.set(name, { snapshots: [...(known?.snapshots ?? []), ...snapshots], bookmarks })
-      after = more ? (snapshots.at(-1)?.createtxg ?? after) : 0n
+      const reached = latest(snapshots, latest(bookmarks, after))
+      if (name === undefined || (more && reached === after)) throw disorder(connection.identity)
+      const known = points.get(name) ?? { snapshots: [], bookmarks: [] }
+      known.snapshots.push(...snapshots)
+      known.bookmarks.push(...bookmarks)
+      points.set(name, known)
+      after = more ? reached : 0n
       if (!more) at++
     }
   }
+}
+
+/** How far these lead, or `after` where they lead no further. */
+function latest(points: readonly { createtxg: bigint }[], after: bigint): bigint {
+  let reached = after
+  for (const { createtxg } of points) if (createtxg > reached) reached = createtxg
+  return reached
 }
 
 /** Whoever tells the same again would be asked for ever. */

@@ -5,7 +5,7 @@ import type { PropertyOptions } from './choose-properties.js'
 import type { Progress } from './progress.js'
 import type { SnapshotHooks } from './quiesce.js'
 import type { Retry, RetryOptions } from './retry.js'
-import type { Destination, Source, StreamOrder } from './sides.js'
+import type { Destination, Source, StreamOrder, Target } from './sides.js'
 import type { Step } from './steps.js'
 
 /** What {@link pushVolume} and {@link pullVolume} can be told. */
@@ -98,6 +98,8 @@ export interface Replication {
   what: string
   /** A UUID. */
   transfer: string
+  /** Of a stream of a tree: the tree's transfer. */
+  tree?: string
   /** This host's identity: errors name the host where they happened, if it is another. */
   self: string
   source: Source
@@ -114,4 +116,6 @@ export interface Replication {
   announce: (volume: string) => Promise<void>
   /** The stream that failed last, if the destination may have a part of it. */
   unfinished?: StreamOrder
+  /** Asked where a stream failed before any of it could arrive: whether its snapshot stays, for trying again. */
+  keepsTarget?: (target: Target, failure: unknown) => boolean
 }

@@ -71,6 +71,8 @@ export interface Retrying {
   onRetry: (retry: Retry) => void
   /** Whether something has arrived since it was last asked. */
   advanced: () => boolean
+  /** Whether it is tried again after this error, given those before. Default: `isTransient`. */
+  judge?: (error: unknown, earlier: readonly unknown[]) => boolean
 }
 
 /**
@@ -79,7 +81,7 @@ export interface Retrying {
  * @throws what the last run threw; AbortError, TimeoutError by the signal
  */
 export async function retrying<T>(
-  { what, retry = { attempts: 0 }, signal, onRetry, advanced }: Retrying,
+  { what, retry = { attempts: 0 }, signal, onRetry, advanced, judge = isTransient }: Retrying,
   run: (before: number) => Promise<T>,
   { wait, random }: Surroundings = real,
 ): Promise<T> {
@@ -91,7 +93,7 @@ export async function retrying<T>(
     } catch (error) {
       if (advanced()) attempt = 0
       attempt += 1
-      if (attempt > retry.attempts || signal?.aborted || !isTransient(error, errors)) throw error
+      if (attempt > retry.attempts || signal?.aborted || !judge(error, errors)) throw error
       errors.push(error)
       const waitMilliseconds = backoffMilliseconds(retry, attempt, random())
       onRetry({ attempt, error, waitMilliseconds })

@@ -27,6 +27,8 @@ export interface RunOptions {
   isLost: () => boolean
   /** No step begins once it has fired. */
   signal: AbortSignal | undefined
+  /** Steps that have failed before: what needs them is left out. */
+  refused?: readonly Step[]
 }
 
 /**
@@ -51,6 +53,8 @@ class StepRunner {
     private readonly options: RunOptions,
   ) {
     this.#waiting = new Set(steps)
+    for (const step of options.refused ?? []) this.#failed.add(step)
+    this.#leaveOut(undefined)
   }
 
   async run(): Promise<ReadonlyMap<Step, StepOutcome>> {

@@ -14,17 +14,18 @@ import {
 } from './messages.js'
 import { move } from './move.js'
 import type { Gate, ServeSettings } from './serve.js'
+import { audienceOf } from './serve-audience.js'
 import type { Received } from './sides.js'
-import { type StreamFacts, StreamTeller } from './steps.js'
+import { announce, type StreamFacts, StreamTeller } from './steps.js'
 
 type ReceiveParams = z.output<typeof receiveVolume.params>
 type ReceiveContext = RequestContext<z.output<typeof receiveVolume.event>>
 
 /** This host as the receiving side of what peers send. */
 export function serveDestination(settings: ServeSettings, allowed: Gate): Handler[] {
-  const destinationFor = (peer: string): LocalDestination => {
+  const destinationFor = (peer: string, transferId?: string): LocalDestination => {
     const allows = (dataset: string, name: string) => mayBring(settings.rules, peer, dataset, name)
-    return new LocalDestination({ ...settings, logger: settings.logger.child({ peer }) }, allows)
+    return new LocalDestination(settings, { peer, ...(transferId === undefined ? {} : { transferId }) }, allows)
   }
   return [
     handle(inspectVolume, async ({ volume }, { peer }) => {
@@ -33,39 +34,48 @@ export function serveDestination(settings: ServeSettings, allowed: Gate): Handle
       const snapshots = inventory.snapshots.slice(0, maxListedPoints)
       return { ...inventory, snapshots, complete: snapshots.length === inventory.snapshots.length }
     }),
-    handle(discardPartial, async ({ volume, token }, { peer }) => {
+    handle(discardPartial, async ({ transfer, volume, token }, { peer }) => {
       allowed(volume, peer, 'receive')
-      await destinationFor(peer).discardPartial(volume, token)
+      await destinationFor(peer, transfer).discardPartial(volume, token)
       return {}
     }),
-    handle(preserveVolume, async ({ volume }, { peer }) => {
-      allowed(volume, peer, 'receive')
-      return { dataset: await destinationFor(peer).preserve(volume) }
+    handle(preserveVolume, async ({ transfer, volume }, { peer }) => {
+      const dataset = allowed(volume, peer, 'receive')
+      const preserved = await destinationFor(peer, transfer).preserve(volume)
+      announce(audienceOf(settings, { transfer, volume, dataset, peer, side: 'receive' }), {
+        step: 'preserved',
+        preserved,
+      })
+      return { dataset: preserved }
     }),
-    handle(rollbackVolume, async ({ volume, to, losing }, { peer }) => {
+    handle(rollbackVolume, async ({ transfer, volume, to, losing }, { peer }) => {
       allowed(volume, peer, 'rollback')
-      await destinationFor(peer).rollback(volume, to, losing)
+      await destinationFor(peer, transfer).rollback(volume, to, losing)
       return {}
     }),
-    handle(renameVolume, async ({ volume, to }, { peer }) => {
+    handle(renameVolume, async ({ transfer, volume, to }, { peer }) => {
       allowed(volume, peer, 'receive')
       allowed(to, peer, 'receive')
-      await destinationFor(peer).rename(volume, to)
+      await destinationFor(peer, transfer).rename(volume, to)
       return {}
     }),
-    handle(createParent, async ({ volume }, { peer }) => {
+    handle(createParent, async ({ transfer, volume }, { peer }) => {
       allowed(volume, peer, 'receive')
-      await destinationFor(peer).createParent(volume)
+      await destinationFor(peer, transfer).createParent(volume)
       return {}
     }),
     handle(receiveVolume, async (params, context) => {
       const dataset = allowed(params.volume, context.peer, 'receive')
       if (params.origin !== undefined) allowed(params.origin.volume, context.peer, 'receive')
-      const logger = settings.logger.child({ transferId: params.transfer, dataset, peer: context.peer })
-      const about = { transferId: params.transfer, volume: params.volume, peer: context.peer, side: 'receive' } as const
-      const teller = StreamTeller.serving(receivedFacts(params), about, logger)
+      const audience = audienceOf(settings, { ...params, dataset, peer: context.peer, side: 'receive' })
+      const teller = StreamTeller.serving(receivedFacts(params), audience)
       try {
-        const { guid, bytes, leftOut } = await receiveFrom(destinationFor(context.peer), params, context, teller)
+        const { guid, bytes, leftOut } = await receiveFrom(
+          destinationFor(context.peer, params.transfer),
+          params,
+          context,
+          teller,
+        )
         teller.done(bytes)
         return { guid, bytes, leftOut: [...leftOut] }
       } catch (error) {

@@ -19,8 +19,9 @@ import { baseWithGuid, type IncrementalBase } from './planner/plan.js'
 import { fullName } from './planner/tree.js'
 import { listTree } from './read-tree.js'
 import type { Gate, ServeSettings } from './serve.js'
+import { audienceOf } from './serve-audience.js'
 import type { SourceInventory, StreamOrder, Target } from './sides.js'
-import { factsOf, StreamTeller } from './steps.js'
+import { announce, factsOf, StreamTeller } from './steps.js'
 
 type OfferParams = z.output<typeof offerVolume.params>
 type SendParams = z.output<typeof sendVolume.params>
@@ -31,17 +32,27 @@ type SendContext = RequestContext<z.output<typeof sendVolume.event>>
  * connection that was lost has ended, and been settled, before the peer goes on over another.
  */
 export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
-  const sourceFor = (volume: string, peer: string): LocalSource => {
+  const sourceFor = ({ volume, transfer }: { volume: string; transfer: string }, peer: string): LocalSource => {
     const dataset = allowed(volume, peer, 'send')
-    return new LocalSource(settings.identity, peer, () => dataset, settings.logger.child({ dataset, peer }))
+    return new LocalSource(settings.identity, peer, () => dataset, transfer, settings.logger)
+  }
+  const tellTaken = (
+    change: { volume: string; transfer: string },
+    name: string,
+    peer: string,
+    target: Target,
+  ): void => {
+    const volume = fullName(change.volume, name)
+    const dataset = `${settings.root}/${volume}`
+    const audience = audienceOf(settings, { ...change, volume, dataset, peer, side: 'send' })
+    announce(audience, { step: 'snapshotTaken', snapshot: target.name, guid: target.guid })
   }
   const serveSend = async (params: SendParams, context: SendContext): Promise<{ bytes: bigint }> => {
-    const source = sourceFor(params.volume, context.peer)
+    const source = sourceFor(params, context.peer)
     const dataset = allowed(params.volume, context.peer, 'send')
     const order = await orderOf(dataset, params, context.peer)
-    const logger = settings.logger.child({ transferId: params.transfer, dataset, peer: context.peer })
-    const about = { transferId: params.transfer, volume: params.volume, peer: context.peer, side: 'send' } as const
-    const teller = StreamTeller.serving(factsOf(order), about, logger)
+    const audience = audienceOf(settings, { ...params, dataset, peer: context.peer, side: 'send' })
+    const teller = StreamTeller.serving(factsOf(order), audience)
     try {
       const { bytes } = await sendTo(source, order, context, teller)
       teller.done(bytes)
@@ -63,21 +74,25 @@ export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
   }
   return [
     handle(offerVolume, async (params, { peer }) =>
-      inTurn([params.volume], peer, () => offer(sourceFor(params.volume, peer), params)),
+      inTurn([params.volume], peer, () => offer(sourceFor(params, peer), params)),
     ),
-    handle(snapshotVolume, async ({ volume }, { peer }) =>
-      inTurn([volume], peer, async () => {
-        const source = sourceFor(volume, peer)
-        await settings.guard?.snapshotting(allowed(volume, peer, 'send'))
-        return source.takeSnapshot(volume)
+    handle(snapshotVolume, async (params, { peer }) =>
+      inTurn([params.volume], peer, async () => {
+        const source = sourceFor(params, peer)
+        await settings.guard?.snapshotting(allowed(params.volume, peer, 'send'))
+        const target = await source.takeSnapshot(params.volume)
+        tellTaken(params, '', peer, target)
+        return target
       }),
     ),
-    handle(snapshotTree, async ({ volume, names }, { peer }) => {
+    handle(snapshotTree, async (params, { peer }) => {
+      const { volume, names } = params
       const volumes = names.map((name) => fullName(volume, name))
       const targets = await inTurn(volumes, peer, async () => {
         for (const each of volumes) await settings.guard?.snapshotting(allowed(each, peer, 'send'))
-        return sourceFor(volume, peer).takeSnapshots(volume, names)
+        return sourceFor(params, peer).takeSnapshots(volume, names)
       })
+      for (const [name, target] of targets) tellTaken(params, name, peer, target)
       const taken = [...targets.values()]
       const [{ name, createtxg }] = taken as [Target]
       return { name, createtxg, guids: taken.map(({ guid }) => guid) }
@@ -85,18 +100,20 @@ export function serveSource(settings: ServeSettings, allowed: Gate): Handler[] {
     handle(estimateStream, async (params, { peer }) => {
       const dataset = allowed(params.volume, peer, 'send')
       const order = await orderOf(dataset, { ...params, transfer: '', resume: undefined }, peer)
-      return { bytes: await sourceFor(params.volume, peer).estimate(order) }
+      return { bytes: await sourceFor({ ...params, transfer: '' }, peer).estimate(order) }
     }),
-    handle(confirmVolume, async ({ volume, guid }, { peer }) =>
-      inTurn([volume], peer, async () => {
-        const source = sourceFor(volume, peer)
+    handle(confirmVolume, async (params, { peer }) =>
+      inTurn([params.volume], peer, async () => {
+        const { volume, guid } = params
+        const source = sourceFor(params, peer)
         await source.confirm(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
         return {}
       }),
     ),
-    handle(withdrawVolume, async ({ volume, guid }, { peer }) =>
-      inTurn([volume], peer, async () => {
-        const source = sourceFor(volume, peer)
+    handle(withdrawVolume, async (params, { peer }) =>
+      inTurn([params.volume], peer, async () => {
+        const { volume, guid } = params
+        const source = sourceFor(params, peer)
         await source.withdraw(volume, await findTarget(allowed(volume, peer, 'send'), peer, guid))
         return {}
       }),
@@ -123,7 +140,10 @@ async function offer(source: LocalSource, { volume, has, complete, partial, afte
     ...point,
     ...(pendingFor === undefined ? {} : { pendingFor }),
   }))
-  const bookmarks = newestFirst(inventory.bookmarks).slice(0, maxListedPoints)
+  const asked = new Set(has)
+  const shared = inventory.bookmarks.filter(({ guid }) => asked.has(guid))
+  const others = newestFirst(inventory.bookmarks.filter(({ guid }) => !asked.has(guid)))
+  const bookmarks = [...shared, ...others].slice(0, maxListedPoints)
   return { dataset, raw, snapshots, more: later.length > snapshots.length, bookmarks }
 }
 

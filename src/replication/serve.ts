@@ -16,17 +16,21 @@ export interface ServeSettings extends LocalHost {
 export function serve(settings: ServeSettings): Handler[] {
   const { root, rules } = settings
   for (const rule of rules) checkGrant(rule)
-  const allowed: Gate = (volume, peer, verb) => {
-    checkVolumeName(volume)
+  const found: Gate = (volume, peer, verb) => {
     const dataset = `${root}/${volume}`
     authorize(rules, peer, verb, dataset)
     return dataset
   }
+  const allowed: Gate = (volume, peer, verb) => {
+    checkVolumeName(volume)
+    return found(volume, peer, verb)
+  }
   const shows: Shows = (dataset, peer, verb) => isAuthorized(rules, peer, verb, dataset)
   return [
     ...serveDestination(settings, allowed),
-    ...serveSource(settings, allowed),
-    ...serveTree(settings, allowed, shows),
+    // What is here already may have a name that we would not give.
+    ...serveSource(settings, found),
+    ...serveTree(settings, found, shows),
   ]
 }
 

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { FlockerError, throwIfAborted } from '../errors.js'
 import { isSnapshotName } from './names.js'
+import type { BookmarkPoint } from './planner/inventory.js'
 import { fullName, type Tree, type TreeDataset } from './planner/tree.js'
 import type { Source } from './sides.js'
 
@@ -10,6 +11,8 @@ interface Settling {
   volume: string
   /** Claims a dataset by its volume's name. */
   claim: (volume: string) => () => void
+  /** Leaves alone what the destination has nothing of: it is still to be sent. */
+  sparing?: boolean
 }
 
 /**
@@ -18,7 +21,7 @@ interface Settling {
  * @returns the source's tree as it is then
  */
 export async function settleTree(
-  { source: side, volume, claim }: Settling,
+  { source: side, volume, claim, sparing = false }: Settling,
   source: Tree,
   destination: Tree,
   logger: Logger,
@@ -34,7 +37,7 @@ export async function settleTree(
     }
     const name = fullName(volume, dataset.name)
     try {
-      datasets.push(await settleOne(side, name, dataset, there, claim, signal))
+      datasets.push(await settleOne(side, name, dataset, there, claim, !sparing, signal))
     } catch (error) {
       if (!(error instanceof FlockerError)) throw error
       logger.warn({ err: error, volume: name }, 'what earlier replications have left could not be settled')
@@ -80,6 +83,7 @@ async function settleOne(
   dataset: TreeDataset,
   there: There,
   claim: (volume: string) => () => void,
+  complete: boolean,
   signal: AbortSignal | undefined,
 ): Promise<TreeDataset> {
   const guids = new Set(
@@ -88,15 +92,21 @@ async function settleOne(
   const partial = dataset.snapshots.find(({ guid }) => there.partial.has(guid))?.guid
   const release = claim(volume)
   try {
-    const { snapshots, bookmarks } = await side.inspect(volume, { guids, complete: true, partial }, signal)
+    const { snapshots, bookmarks } = await side.inspect(volume, { guids, complete, partial }, signal)
     const left = new Set(snapshots.map(({ guid }) => guid))
     const kept = dataset.snapshots.filter(({ guid }) => left.has(guid))
     return {
       ...dataset,
-      bookmarks,
+      bookmarks: withNew(dataset.bookmarks, bookmarks),
       snapshots: kept.map((point) => (guids.has(point.guid) ? { ...point, pending: false } : point)),
     }
   } finally {
     release()
   }
+}
+
+/** A peer may tell the newest bookmarks only; settling makes some, and destroys none. */
+function withNew(known: readonly BookmarkPoint[], told: readonly BookmarkPoint[]): BookmarkPoint[] {
+  const byName = new Map([...known, ...told].map((point) => [point.name, point]))
+  return [...byName.values()]
 }

@@ -118,6 +118,8 @@ export interface Incoming<Body = { sink: Writable } | { channel: () => Promise<D
 export interface Source {
   /** The host's identity. */
   readonly identity: string
+  /** The same for what one transfer does: both hosts' logs name it. */
+  of(transfer: string): Source
   /**
    * What it has of a volume, once what earlier replications to this destination have left is settled.
    * @throws ZfsError `NOT_FOUND`
@@ -142,6 +144,8 @@ export interface Source {
    * @returns the snapshots, by those names
    */
   takeSnapshots(volume: string, names: readonly string[], signal?: AbortSignal): Promise<Map<string, Target>>
+  /** @throws NotSupportedError `NOT_SUPPORTED`: {@link takeSnapshots} can't take so many at one moment */
+  checkTakes(names: readonly string[]): void
   /** Estimates a stream's size in bytes. */
   estimate(order: Pick<StreamOrder, 'volume' | 'target' | 'base'>, signal?: AbortSignal): Promise<bigint>
 }
@@ -149,6 +153,8 @@ export interface Source {
 /** The receiving side. */
 export interface Destination {
   readonly identity: string
+  /** As {@link Source.of}. */
+  of(transfer: string): Destination
   /** @throws ReplicationError `RECEIVER_BUSY` */
   inspect(volume: string, signal?: AbortSignal): Promise<DestinationInventory>
   /**

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { getProperties, listDatasets } from '../datasets/index.js'
 import { ArgumentError, FlockerError, ZfsError } from '../errors.js'
 import { sendSpace } from '../lzc/index.js'
@@ -240,7 +241,7 @@ function receivedOf({ holds, snapshots }: Traces): ReceivedStatus[] {
 /** Asks a peer what it has of a volume. */
 export async function ask(peer: Peer, volume: string, signal: AbortSignal | undefined): Promise<Asked> {
   try {
-    const there = await new RemoteDestination(peer).inspect(volume, signal)
+    const there = await new RemoteDestination(peer, randomUUID()).inspect(volume, signal)
     const { dataset, exists, snapshots, complete } = there
     const [newest] = snapshots
     const partial = readPartial(there)?.decoded

@@ -2,6 +2,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Logger } from 'pino'
 import { FlockerError } from '../errors.js'
+import type { Finding, Step as PlanStep } from './planner/tree-plan.js'
 import type { Replication } from './replication.js'
 import type { StreamOrder } from './sides.js'
 
@@ -21,6 +22,15 @@ interface StreamEnd extends StreamFacts {
   milliseconds: number
 }
 
+/** One step of a tree's plan. */
+export interface PlanStepFacts {
+  kind: PlanStep['kind']
+  /** Full name of the dataset on the sending host. */
+  source: string
+  /** Full name of its replica on the receiving one. */
+  destination: string
+}
+
 /** One step of a replication. */
 export type Step =
   | { step: 'planned'; plan: 'full' | 'incremental' | 'current'; base: string | undefined }
@@ -36,11 +46,33 @@ export type Step =
   | { step: 'retrying'; attempt: number; waitMilliseconds: number; error: unknown }
   | { step: 'done'; kind: 'full' | 'incremental' | 'current'; bytes: bigint; milliseconds: number }
   | { step: 'failed'; error: unknown }
+  /** Of a tree: how many steps there are to take, and how many findings where there is none. */
+  | { step: 'treePlanned'; steps: number; findings: number }
+  /** Something about a dataset of a tree that its user should know. */
+  | { step: 'found'; finding: Finding['kind']; destination: string; why: string }
+  /** A step of a tree's plan is taken, which may send a stream. */
+  | ({ step: 'stepBegun'; why: string } & PlanStepFacts)
+  | ({ step: 'stepDone'; bytes: bigint; milliseconds: number } & PlanStepFacts)
+  | ({ step: 'stepFailed'; error: unknown } & PlanStepFacts)
+  /** It was not begun; `because` is the destination of the step that failed. */
+  | ({ step: 'stepLeftOut'; because: string } & PlanStepFacts)
+  /** A tree's replication has ended; `code` is that of the first error of a step, or `OK`. */
+  | {
+      step: 'treeDone'
+      code: string
+      done: number
+      failed: number
+      leftOut: number
+      bytes: bigint
+      milliseconds: number
+    }
 
 /** Which replication a step is of. */
 export interface Circumstances {
-  /** A UUID, another one for each attempt. */
+  /** A UUID, another one for each attempt, and for each stream of a tree. */
   transferId: string
+  /** Of a stream of a tree: the `transferId` of that tree's replication, as far as this host knows it. */
+  tree?: string
   /** The volume's name below the root of either host. */
   volume: string
   /** The other host's identity. */
@@ -78,33 +110,56 @@ const sentences: Record<Step['step'], string> = {
   retrying: 'failed, and is tried again',
   done: 'done',
   failed: 'failed',
+  treePlanned: 'planned',
+  found: 'there is something to know',
+  stepBegun: 'a step begins',
+  stepDone: 'the step is done',
+  stepFailed: 'the step failed',
+  stepLeftOut: 'the step was left out',
+  treeDone: 'done',
+}
+
+/** Who hears of the steps of one replication. */
+export interface Audience {
+  about: Circumstances
+  /** Bound to what {@link Circumstances} say. */
+  logger: Logger
+  onStep?: ((step: Step) => void) | undefined
 }
 
 /** Tells of a step of a replication. */
 export function tell(replication: Replication, step: Step): void {
   const { options, logger } = replication
+  announce({ about: circumstances(replication), logger, onStep: options.onStep }, step)
+}
+
+/** Tells of a step: the log, the process, and the caller. */
+export function announce({ about, logger, onStep }: Audience, step: Step): void {
   logStep(logger, step)
-  events.publish({ ...circumstances(replication), ...step })
+  events.publish({ ...about, ...step })
   try {
-    options.onStep?.(step)
+    onStep?.(step)
   } catch (error) {
     // It has no say in the replication, which may be in the middle of putting things in order.
     logger.error({ err: error }, 'onStep threw')
   }
 }
 
-function circumstances({ transfer, volume, self, source, destination }: Replication): Circumstances {
+function circumstances({ transfer, tree, volume, self, source, destination }: Replication): Circumstances {
   const sends = source.identity === self
   return {
     transferId: transfer,
+    ...(tree === undefined ? {} : { tree }),
     volume,
     peer: sends ? destination.identity : source.identity,
     side: sends ? 'send' : 'receive',
   }
 }
 
+const warnings: readonly Step['step'][] = ['failed', 'streamFailed', 'retrying', 'found', 'stepFailed', 'stepLeftOut']
+
 function logStep(logger: Logger, { step, ...facts }: Step): void {
-  const level = step === 'failed' || step === 'streamFailed' || step === 'retrying' ? 'warn' : 'info'
+  const level = warnings.includes(step) ? 'warn' : 'info'
   const fields = Object.entries(facts).map(([name, value]) => {
     if (name === 'error') return ['err', value]
     return [name, typeof value === 'bigint' ? String(value) : value]
@@ -132,12 +187,8 @@ export class StreamTeller {
   }
 
   /** For a stream of a replication that a peer runs. */
-  static serving(facts: StreamFacts, about: Circumstances, logger: Logger): StreamTeller {
-    const tellServed = (step: Step): void => {
-      logStep(logger, step)
-      events.publish({ ...about, ...step })
-    }
-    return new StreamTeller(facts, tellServed, about)
+  static serving(facts: StreamFacts, audience: Audience): StreamTeller {
+    return new StreamTeller(facts, (step) => announce(audience, step), audience.about)
   }
 
   /** It has come to so many bytes. */

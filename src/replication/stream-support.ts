@@ -26,14 +26,35 @@ const receivable = new Set([
   ...Object.keys(sinceVersion),
 ])
 
+/** The pool's feature without which a stream's can't be received (dmu_recv.c, recv_begin_check_feature_flags_impl()). */
+const poolFeatures: Readonly<Record<string, string>> = {
+  lz4: 'lz4_compress',
+  zstd: 'zstd_compress',
+  embed_data: 'embedded_data',
+  large_blocks: 'large_blocks',
+  large_dnode: 'large_dnode',
+  large_microzap: 'large_microzap',
+  longname: 'longname',
+  redacted: 'redacted_datasets',
+  raw: 'encryption',
+}
+
+/** Where a stream is to be received. */
+export interface Receiver {
+  dataset: string
+  /** The module's version, such as `2.1.11`. */
+  version: string
+  /** The pool's features that are not disabled. */
+  features: Readonly<Record<string, unknown>>
+}
+
 /**
  * Refuses a stream that this host's OpenZFS would only reject after it has begun to flow.
  *
  * @param begin the stream's BEGIN record
- * @param version the receiving module's version, such as `2.1.11`
  * @throws NotSupportedError `NOT_SUPPORTED`
  */
-export function checkReceivable(begin: BeginRecord, version: string, dataset: string): void {
+export function checkReceivable(begin: BeginRecord, { dataset, version, features }: Receiver): void {
   const loaded = parseVersion(version)
   for (const feature of begin.features) {
     const since = sinceVersion[feature]
@@ -44,6 +65,13 @@ export function checkReceivable(begin: BeginRecord, version: string, dataset: st
         { dataset, next: `Upgrade OpenZFS on the receiving host, or send a dataset that does not use ${feature}.` },
       )
     }
+    const needed = poolFeatures[feature]
+    if (needed === undefined || needed in features) continue
+    const pool = dataset.split('/', 1)[0]
+    throw new NotSupportedError(
+      `${dataset} can't be received: its stream uses the feature ${feature}, and ${needed} is disabled in the pool ${pool}. Nothing was sent.`,
+      { dataset, next: `zpool set feature@${needed}=enabled ${pool}; older releases may not import the pool then.` },
+    )
   }
 }
 

@@ -1,11 +1,21 @@
 import { randomUUID } from 'node:crypto'
+import type { Logger } from 'pino'
 import { ReplicationError } from '../errors.js'
 import { type Delivered, deliver } from './deliver.js'
 import { isSend, type SendStep, type Step, type TreePlan } from './planner/tree-plan.js'
 import type { Replication } from './replication.js'
+import type { StreamOrder } from './sides.js'
 
 /** What all steps of one plan have in common. */
-export interface StepContext extends Omit<Replication, 'volume' | 'replica' | 'transfer' | 'what'> {
+export interface StepContext extends Omit<Replication, 'volume' | 'replica' | 'transfer' | 'tree' | 'what' | 'logger'> {
+  /** The plan's, which its streams name beside their own. */
+  tree: string
+  /** A logger for one transfer. */
+  loggerOf: (about: { transferId: string; tree?: string; dataset: string }) => Logger
+  /** Told of a snapshot whose stream begins: what it comes to decides what stays. */
+  onStream: (guid: bigint) => void
+  /** Told of a stream that has failed when the destination may have a part of it. */
+  onUnfinished: (unfinished: Unfinished) => void
   /** The volume's name below either host's root: the plan's root. */
   volume: string
   plan: TreePlan
@@ -17,12 +27,20 @@ export interface StepContext extends Omit<Replication, 'volume' | 'replica' | 't
   claim: (volume: string) => () => void
 }
 
-/** Runs one step. */
+/** A stream that has failed, of which the destination may have a part. */
+export interface Unfinished {
+  replication: Replication
+  order: StreamOrder
+}
+
+/**
+ * Runs one step.
+ * @returns what came of its stream
+ */
 export async function takeStep(context: StepContext, step: Step): Promise<Delivered> {
-  const { destination, plan, options, logger } = context
+  const { destination, plan, options } = context
   const replica = volumeOf(context, plan.destination, step.destination)
   if (isSend(step)) return sendStep(context, step, replica)
-  logger.info({ step: step.kind, destination: step.destination }, step.why)
   if (step.kind === 'rename') {
     await destination.rename(replica, volumeOf(context, plan.destination, step.to), options.signal)
   } else if (step.kind === 'create') await destination.createParent(replica, options.signal)
@@ -31,25 +49,31 @@ export async function takeStep(context: StepContext, step: Step): Promise<Delive
 }
 
 async function sendStep(context: StepContext, step: SendStep, replica: string): Promise<Delivered> {
-  const { plan, pending, claim } = context
+  const { plan, pending, claim, tree } = context
   const volume = volumeOf(context, plan.source, step.source)
   const release = claim(volume)
   try {
     if (volume !== context.volume) await context.announce(volume)
     const transfer = randomUUID()
-    const logger = context.logger.child({ transferId: transfer, dataset: step.source })
+    const dataset = context.source.identity === context.self ? step.source : step.destination
+    const logger = context.loggerOf({ transferId: transfer, tree, dataset })
     const what = `the ${step.kind} stream of ${step.source}@${step.to.name}`
     const { name, guid, createtxg } = step.to
-    return await deliver(
-      { ...context, what, transfer, volume, replica, logger },
-      {
+    context.onStream(guid)
+    const [source, destination] = [context.source.of(transfer), context.destination.of(transfer)]
+    const replication: Replication = { ...context, source, destination, what, transfer, volume, replica, logger }
+    try {
+      return await deliver(replication, {
         target: { name, guid, createtxg, ours: pending.has(guid) },
         base: 'from' in step ? step.from : undefined,
         resume: step.kind === 'resume' ? step.resume : undefined,
         receiveAs: step.snapshot.slice(step.destination.length + 1),
         ...(step.kind === 'clone' ? { origin: originOf(context, step.origin) } : {}),
-      },
-    )
+      })
+    } finally {
+      const { unfinished: order } = replication
+      if (order !== undefined) context.onUnfinished({ replication, order })
+    }
   } finally {
     release()
   }

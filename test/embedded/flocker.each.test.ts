@@ -121,7 +121,7 @@ test('6: a host that does not answer is unknown, not empty', () =>
     await using again = await two.restart()
     await again.beta.close()
     const [left] = await again.alpha.recover()
-    assert.equal([left?.volume, (left?.why as { code?: string }).code], ['disk', 'OWNER_UNCONFIRMED'])
+    assert.equal([left?.volume, (left?.why as { code?: string } | undefined)?.code], ['disk', 'OWNER_UNCONFIRMED'])
     assert.not((await again.alpha.inspectVolume('disk')).served)
     assert.is((await failure(again.alpha.createVolume('disk', { size: '8M' }))).code, 'EXISTS')
     await again.alpha.serveVolume('disk', { unconfirmed: true })

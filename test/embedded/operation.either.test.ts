@@ -321,7 +321,7 @@ test('both logs say of every step which transfer, dataset and peer it is of', ()
     assert.equal(stepsOf(ours.lines, 'alpha/flocker/there'), whole)
     assert.equal(stepsOf(ours.lines, 'alpha/flocker/here'), whole)
     assert.equal(stepsOf(theirs.lines, 'beta/flocker/there'), ['streamBegun', 'streamDone'])
-    assert.equal(stepsOf(theirs.lines, 'beta/flocker/here'), ['streamBegun', 'streamDone'])
+    assert.equal(stepsOf(theirs.lines, 'beta/flocker/here'), ['snapshotTaken', 'streamBegun', 'streamDone'])
     for (const line of [...ours.lines, ...theirs.lines]) {
       if (line.dataset !== undefined) assert.type(line.peer, 'string', JSON.stringify(line))
     }

@@ -186,7 +186,7 @@ test('a hostile sender gets nothing past the receiving host', () =>
       const transfer = randomUUID()
       const arrival = { transfer, volume: 'disk', snapshot: '1', from: 'alpha', properties }
       try {
-        const { body, outcome } = await new RemoteDestination(beta).open(
+        const { body, outcome } = await new RemoteDestination(beta, transfer).open(
           arrival,
           begin,
           0n,

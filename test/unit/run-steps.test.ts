@@ -98,4 +98,21 @@ test('a lost connection leaves out the rest; a signal begins no more', async () 
   assert.equal(stopped.outcomes, ['done: full a'])
 })
 
+test('what needs a step that has failed before is left out', async () => {
+  const ran: string[] = []
+  const options: RunOptions = {
+    ...{ concurrency: 2, isLost: () => false, signal: undefined, refused: [full('a')] },
+    run: async ({ source }) => {
+      ran.push(source)
+      return { bytes: 0n, propertiesLeftOut: [] }
+    },
+  }
+  const outcomes = await runSteps([full('a/below'), full('other')], options)
+  assert.equal(ran, ['a/other'])
+  assert.equal(
+    outcomes.map(({ kind }) => kind),
+    ['left-out', 'done'],
+  )
+})
+
 test.run()

@@ -1,6 +1,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { maxListedDatasets, maxPageBookmarks, maxPagePoints } from '../../src/replication/messages.js'
+import type { FlockerError } from '../../src/errors.js'
+import { maxListedDatasets, maxPagePoints, maxTakenSnapshots } from '../../src/replication/messages.js'
+import type { Peer } from '../../src/replication/peer.js'
+import { RemoteSource } from '../../src/replication/remote-source.js'
 import { cutHistory, pageOf, visible } from '../../src/replication/tree-pages.js'
 
 const entry = (name: string, token?: string) => ({
@@ -8,7 +11,8 @@ const entry = (name: string, token?: string) => ({
   type: 'filesystem' as const,
 })
 const points = (count: number) =>
-  Array.from({ length: count }, (_, i) => ({ name: `p${i}`, guid: 1n, createtxg: BigInt(i + 1) }))
+  Array.from({ length: count }, (_, i) => ({ name: `p${i}`, guid: BigInt(i + 1), createtxg: BigInt(i + 1) }))
+type Point = ReturnType<typeof points>[number]
 
 test('what a peer has no right to is not told, nor what is below', () => {
   const entries = ['', 'b', 'a/secret/x', 'a', 'a/secret'].map((name) => entry(name))
@@ -31,15 +35,48 @@ test('a page of datasets has room for so many, and for so many tokens', () => {
   assert.is(pageOf(large).datasets.length, 4)
 })
 
-test('a history is cut where the page ends, and goes on from there', () => {
-  const history = { snapshots: points(maxPagePoints + 5), bookmarks: points(maxPageBookmarks + 1) }
-  const first = cutHistory(history, 0n, maxPagePoints)
-  assert.equal([first?.snapshots.length, first?.bookmarks.length, first?.more], [maxPagePoints, 0, true])
-  const rest = cutHistory(history, BigInt(maxPagePoints), maxPagePoints)
-  assert.equal([rest?.snapshots.length, rest?.bookmarks.length, rest?.more], [5, maxPageBookmarks, false])
-  assert.is(rest?.bookmarks[0]?.name, 'p1', 'the oldest bookmark is the one that is left out')
+/** All pages of a history, as a peer asks for them. */
+function pagesOf(history: Parameters<typeof cutHistory>[0], room: number) {
+  const pages: NonNullable<ReturnType<typeof cutHistory>>[] = []
+  for (let after = 0n; ; ) {
+    const page = cutHistory(history, after, room)
+    if (page === undefined) throw new Error('a page without anything')
+    pages.push(page)
+    if (!page.more) return pages
+    after = [...page.snapshots, ...page.bookmarks].reduce((most, p) => (p.createtxg > most ? p.createtxg : most), 0n)
+  }
+}
+
+test('a history is cut where the page ends, and goes on from there: no snapshot and no bookmark is left out', () => {
+  const history = { snapshots: points(maxPagePoints + 5), bookmarks: points(3 * maxPagePoints) }
+  const pages = pagesOf(history, maxPagePoints)
+  assert.is(pages.length, 5)
+  assert.ok(pages.every(({ snapshots, bookmarks }) => snapshots.length + bookmarks.length <= maxPagePoints))
+  const names = (all: { name: string }[]) => all.map(({ name }) => name)
+  assert.equal(names(pages.flatMap(({ snapshots }) => snapshots)), names(history.snapshots))
+  assert.equal(names(pages.flatMap(({ bookmarks }) => bookmarks)), names(history.bookmarks))
+  assert.is(pagesOf({ snapshots: points(9), bookmarks: points(15) }, 3).length, 9 + 2, 'not between two of a moment')
   assert.is(cutHistory(history, 0n, 0), undefined)
   assert.equal(cutHistory(undefined, 0n, 0), { snapshots: [], bookmarks: [], more: false })
+})
+
+test('of bookmarks with one GUID the first is told', () => {
+  const [one] = points(1)
+  const bookmarks = Array.from({ length: maxPagePoints + 1 }, (_, i) => ({ ...(one as Point), name: `b${i}` }))
+  const [page, ...others] = pagesOf({ snapshots: [], bookmarks }, maxPagePoints)
+  assert.equal([page?.bookmarks.map(({ name }) => name), others.length], [['b0'], 0])
+})
+
+test('more snapshots of one moment than a message has room for are not asked for', () => {
+  const source = new RemoteSource({ identity: 'beta' } as Peer, 'transfer')
+  const names = Array.from({ length: maxTakenSnapshots }, (_, i) => `child-${i}`)
+  source.checkTakes(names)
+  for (const many of [[...names, 'one-more'], names.map((name) => name.padEnd(60, 'x'))]) {
+    assert.throws(
+      () => source.checkTakes(many),
+      (error: FlockerError) => error.code === 'NOT_SUPPORTED' && /snapshot: 'existing'/.test(error.next ?? ''),
+    )
+  }
 })
 
 test.run()

@@ -33,6 +33,9 @@ export interface TreePlanOptions {
   partial?: 'resume' | 'discard'
 }
 
+/** Which partial receives, by the GUID of their snapshot, are gone on with whatever the options say. */
+export type Keeps = (guid: bigint) => boolean
+
 /**
  * Decides how to bring a dataset and all below it to a destination. Points match by GUID, never by name, and so do datasets: one
  * that was renamed or moved on the source is renamed there. No step destroys a snapshot or a dataset; what would need that is
@@ -40,8 +43,13 @@ export interface TreePlanOptions {
  *
  * @throws ArgumentError `INVALID_ARGUMENT`: an inventory is not a tree, or a filter can't be used
  */
-export function planTree(source: Tree, destination: Tree, options: TreePlanOptions = {}): TreePlan {
-  return new TreePlanner(source, destination, options).plan()
+export function planTree(
+  source: Tree,
+  destination: Tree,
+  options: TreePlanOptions = {},
+  keeps: Keeps = () => false,
+): TreePlan {
+  return new TreePlanner(source, destination, options, keeps).plan()
 }
 
 type Follows = Extract<Relation<TreeSnapshot>, { kind: 'follows' }>
@@ -64,6 +72,7 @@ class TreePlanner {
     private readonly source: Tree,
     private readonly destination: Tree,
     { snapshots, datasets, ...options }: TreePlanOptions,
+    private readonly keeps: Keeps,
   ) {
     this.#options = { initial: 'most-recent', intermediate: 'all', partial: 'resume', ...options }
     this.#datasets = byName(source)
@@ -110,7 +119,7 @@ class TreePlanner {
   // What is there already
 
   #follow(dataset: TreeDataset, replica: TreeDataset, place: Place): void {
-    const discards = this.#options.partial === 'discard'
+    const discards = this.#discards(replica)
     const verdict = this.#verdicts.get(dataset)
     const relation = replica.snapshots.length > 0 ? relate(this.#inventory(dataset), replica.snapshots) : undefined
     if (relation?.kind === 'diverged') {
@@ -128,7 +137,7 @@ class TreePlanner {
   }
 
   #goOn(dataset: TreeDataset, replica: TreeDataset, place: Place, verdict: PartialVerdict<TreeSnapshot>): void {
-    if (verdict.kind === 'resume' && this.#options.partial === 'resume') {
+    if (verdict.kind === 'resume' && !this.#discards(replica)) {
       this.#resume(dataset, replica, place, verdict)
       return
     }
@@ -220,6 +229,10 @@ class TreePlanner {
     }
   }
 
+  #discards({ partial }: TreeDataset): boolean {
+    return this.#options.partial === 'discard' && !(typeof partial === 'object' && this.keeps(partial.toguid))
+  }
+
   // Before all
 
   #judgePartials(): void {
@@ -248,8 +261,9 @@ class TreePlanner {
 
   /** What has only begun to arrive is a dataset with no snapshot; discarding it leaves nothing. */
   #discardBeginnings(): void {
-    if (this.#options.partial !== 'discard' || this.#options.initial === 'fail') return
+    if (this.#options.initial === 'fail') return
     for (const [dataset, replica] of this.#matching.replicas) {
+      if (!this.#discards(replica)) continue
       const place = this.#places.of(replica)
       if (replica.snapshots.length > 0 || !this.#selectsDataset(dataset.name) || place === undefined) continue
       if (place.children.size > 0 || !this.#hasTarget(dataset)) continue

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Host, openHost, type Peer } from '../../../src/index.js'
 import { VERBS } from '../../../src/transport/index.js'
 import { equip } from '../cluster.js'
-import { Relay } from '../relay.js'
+import { Link as Wire } from '../faults/link.js'
 
 export const sides = ['alpha', 'beta'] as const
 export type Side = (typeof sides)[number]
@@ -12,7 +12,7 @@ export const otherOf = (side: Side): Side => (side === 'alpha' ? 'beta' : 'alpha
 /** A connection that one host has made to the other, over a wire that can be cut. */
 export interface Link {
   peer: Peer
-  relay: Relay
+  wire: Wire
 }
 
 export class Field implements AsyncDisposable {
@@ -41,8 +41,8 @@ export class Field implements AsyncDisposable {
 
   /** The way from one host to the other. */
   async dial(side: Side): Promise<Link> {
-    const relay = await Relay.listen(this.ports[otherOf(side)], 1e10)
-    return { relay, peer: await this.hosts[side].connect(`127.0.0.1:${relay.port}`) }
+    const wire = await Wire.listen(this.ports[otherOf(side)])
+    return { wire, peer: await this.hosts[side].connect(`127.0.0.1:${wire.port}`) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -74,7 +74,7 @@ export class Lane implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const side of sides) {
       await this.links[side].peer.close()
-      await this.links[side].relay[Symbol.asyncDispose]()
+      await this.links[side].wire[Symbol.asyncDispose]()
     }
   }
 }

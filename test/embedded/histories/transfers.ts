@@ -108,10 +108,10 @@ async function ended<Result>(
   broken: Break | undefined,
   run: (breaking: Breaking) => Promise<Result>,
 ): Promise<Ended<Result>> {
-  const { peer, relay } = lane.links[driver]
+  const { peer, wire } = lane.links[driver]
   const stop = new AbortController()
   let timer: NodeJS.Timeout | undefined
-  const breakOff = (): void => (broken?.how === 'cut' ? relay.cut() : stop.abort())
+  const breakOff = (): void => (broken?.how === 'cut' ? wire.drop() : stop.abort())
   const breaking: Breaking = {
     signal: stop.signal,
     onAbort: broken?.how === 'abort' ? 'discard' : 'keep',
