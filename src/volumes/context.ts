@@ -25,6 +25,9 @@ export async function commitTo(
   await host.registry?.commit({ id, name: volumeOf(host, dataset) }, owner, to, signal)
 }
 
+/** What this process claims as long as it is at a handoff of a dataset. */
+export const handoffKey = (dataset: string): string => `handoff ${dataset}`
+
 /** One thing at a time is done with a volume within this process. */
 export async function alone<T>(host: LocalHost, dataset: string, run: () => Promise<T>): Promise<T> {
   const release = await host.claims.takeWithin(`owner ${dataset}`, 60_000)

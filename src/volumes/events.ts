@@ -48,11 +48,11 @@ export async function takeStep<T>(
   tell('begin')
   try {
     const result = await run()
-    logger.info({ dataset, step }, sentences[step])
+    logger.info({ volume: dataset, change: step }, sentences[step])
     tell('end')
     return result
   } catch (error) {
-    logger.warn({ dataset, step, err: error }, `could not: ${sentences[step]}`)
+    logger.warn({ volume: dataset, change: step, err: error }, `could not: ${sentences[step]}`)
     tell('failed')
     throw error
   }

@@ -2,7 +2,7 @@ import { ArgumentError, OwnershipError } from '../errors.js'
 import { type Peer, type PushSource, pullVolume, pushVolume } from '../replication/index.js'
 import { changeHands, type HandoffOptions, type HandoffResult } from './change-hands.js'
 import { hear } from './claim.js'
-import type { VolumesHost } from './context.js'
+import { handoffKey, type VolumesHost } from './context.js'
 import { describe, endHandoff, notePeer, recordOf } from './custody.js'
 import { guardOf } from './guard.js'
 import { checkNotLeased } from './lease-rules.js'
@@ -89,7 +89,7 @@ export async function acquireVolume(volume: string, peer: Peer, options: Handoff
 
 /** One change of hands of a volume at a time, in this process. */
 async function exclusively<T>({ claims }: VolumesHost, dataset: string, run: () => Promise<T>): Promise<T> {
-  const release = claims.take(`handoff ${dataset}`)
+  const release = claims.take(handoffKey(dataset))
   if (release === undefined) {
     throw new OwnershipError('HANDOFF_UNDER_WAY', `${dataset} is changing hands in this process`, { dataset })
   }

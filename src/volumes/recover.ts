@@ -4,11 +4,11 @@ import { FlockerError, OwnershipError } from '../errors.js'
 import { exists } from '../lzc/index.js'
 import type { Peer } from '../replication/index.js'
 import { hear } from './claim.js'
-import { alone, type VolumesHost, volumeOf } from './context.js'
+import { alone, handoffKey, type VolumesHost, volumeOf } from './context.js'
 import { becomeOwner, becomeReplica, describe, endHandoff, keepServing, recordOf, serve, takeIn } from './custody.js'
 import { takeVolume, thawVolume } from './messages.js'
 import { dutyOf, learn } from './ownership.js'
-import { isAlive } from './process.js'
+import { isAlive, thisProcess } from './process.js'
 import { ownProperties, parseRecord, recordNames, type VolumeRecord } from './record.js'
 import { isServed, readService } from './service.js'
 import { finishSettingAside } from './set-aside.js'
@@ -81,7 +81,7 @@ async function each(
 ): Promise<Unsettled[]> {
   const left: Unsettled[] = []
   for (const { dataset, record } of volumes) {
-    if (host.claims.has(`handoff ${dataset}`) || (await isAlive(record.journal?.process))) continue
+    if (host.claims.has(handoffKey(dataset)) || (await isOthers(record))) continue
     try {
       await run(dataset, record)
     } catch (error) {
@@ -89,6 +89,11 @@ async function each(
     }
   }
   return left
+}
+
+/** Whether another process of this machine is at it. */
+async function isOthers({ journal }: VolumeRecord): Promise<boolean> {
+  return journal?.process !== (await thisProcess()) && (await isAlive(journal?.process))
 }
 
 async function settle(

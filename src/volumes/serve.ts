@@ -5,6 +5,7 @@ import { authorize, type Handler, handle, isAuthorized, VERBS, type Verb } from 
 import { receiveClaim } from './claim.js'
 import { alone } from './context.js'
 import { becomeOwner, describe, giveAway, keepServing, notePeer, recordOf, stopServing } from './custody.js'
+import { Frozen } from './frozen.js'
 import type { VolumeGuard } from './guard.js'
 import { claimVolume, freezeVolume, prepareVolume, releaseVolume, takeVolume, thawVolume, whoOwns } from './messages.js'
 import { checkCanTake } from './prepare.js'
@@ -13,6 +14,7 @@ import { findRecord } from './record.js'
 /** What peers may ask of this host about who owns its volumes, each within its rights. */
 export function serveVolumes({ root, rules }: ServeSettings, guard: VolumeGuard): Handler[] {
   const { host, announced } = guard
+  const frozen = new Frozen(host)
   const gate = (volume: string, peer: string, verb: Verb): string => {
     checkVolumeName(volume)
     const dataset = `${root}/${volume}`
@@ -52,25 +54,19 @@ export function serveVolumes({ root, rules }: ServeSettings, guard: VolumeGuard)
     }),
     handle(freezeVolume, async ({ volume, id, handoff }, { peer, connection }) => {
       const dataset = gate(volume, peer, 'own')
-      await alone(host, dataset, async () => {
+      await frozen.freeze(dataset, handoff, connection.signal, async () => {
         if ((await recordOf(dataset)).id !== id)
           throw new ZfsError('EXISTS', `${dataset} is another volume`, { dataset })
         await notePeer(host, dataset, peer)
         await stopServing(host, dataset, peer, handoff)
       })
-      const lost = (): void => {
-        alone(host, dataset, () => keepServing(host, dataset, handoff)).catch((error) =>
-          host.logger.error({ err: error, dataset, handoff }, 'could not go on serving after its handoff was lost'),
-        )
-      }
-      if (connection.signal.aborted) lost()
-      else connection.signal.addEventListener('abort', lost, { once: true })
       return {}
     }),
     handle(releaseVolume, async ({ volume, handoff, guid }, { peer }) => {
       const dataset = gate(volume, peer, 'own')
       return alone(host, dataset, async () => {
         const record = await giveAway(host, dataset, handoff, guid, true)
+        frozen.end(dataset, handoff)
         if (record.owner.host === peer) return { description: describe(record, host.identity) }
         throw new OwnershipError('HANDOFF_ENDED', `${record.owner.host} owns ${dataset}, not ${peer}`, { dataset })
       })
@@ -78,9 +74,11 @@ export function serveVolumes({ root, rules }: ServeSettings, guard: VolumeGuard)
     handle(thawVolume, async ({ volume, handoff }, { peer }) => {
       const dataset = gate(volume, peer, 'own')
       if (!(await exists(dataset)) || (await findRecord(dataset)) === undefined) return {}
-      return alone(host, dataset, async () => ({
-        description: describe(await keepServing(host, dataset, handoff), host.identity),
-      }))
+      return alone(host, dataset, async () => {
+        const kept = await keepServing(host, dataset, handoff)
+        frozen.end(dataset, handoff)
+        return { description: describe(kept, host.identity) }
+      })
     }),
   ]
 }
