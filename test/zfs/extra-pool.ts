@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
 export async function zpool(...args: string[]): Promise<string> {
@@ -49,9 +50,22 @@ export async function extraPool(
     directory,
     files,
     async [Symbol.asyncDispose]() {
-      await zpool('destroy', '-f', name)
+      await destroy(name)
       await rm(directory, { recursive: true })
     },
+  }
+}
+
+/** What was refused or ended a moment ago may not have let go of the pool yet. */
+async function destroy(name: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await zpool('destroy', '-f', name)
+      return
+    } catch (error) {
+      if (tries === 20 || !String(error).includes('busy')) throw error
+      await pause(250)
+    }
   }
 }
 
