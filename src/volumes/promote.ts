@@ -18,7 +18,7 @@ export interface Promotion {
   lossMilliseconds: number
 }
 
-/** What {@link promoteVolume} needs. */
+/** What {@link Host.promoteVolume} needs. */
 export interface PromoteOptions {
   /**
    * Proves that the owner is out of the way: it returns true once that host can't write to the volume any more, nor will before it has heard
