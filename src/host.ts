@@ -258,7 +258,7 @@ export class Host implements AsyncDisposable {
    */
   async promoteVolume(volume: string, options: PromoteOptions): Promise<Promoted> {
     const { host } = this.#guard
-    return promoteHere(host, datasetOf(host, volume), options, async () => undefined)
+    return promoteHere(host, datasetOf(host, volume), options)
   }
 
   /**

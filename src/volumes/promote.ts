@@ -59,7 +59,6 @@ export async function promoteHere(
   host: VolumesHost,
   dataset: string,
   { fence, signal }: PromoteOptions,
-  latest: () => Promise<Ownership | undefined>,
 ): Promise<Promoted> {
   const promotion = await describePromotion(host, dataset)
   if ((await fence(promotion)) !== true) {
@@ -71,7 +70,7 @@ export async function promoteHere(
   throwIfAborted(signal, `The promotion of ${dataset}`)
   return alone(host, dataset, async () => {
     const before = await recordOf(dataset)
-    const known = (await host.registry?.read({ id: before.id, name: promotion.volume }, signal)) ?? (await latest())
+    const known = await host.registry?.read({ id: before.id, name: promotion.volume }, signal)
     const { owner } = promote(before, host.identity, known)
     // A part of a stream of the old owner's has no use any more, and keeps the dataset from being mounted.
     if ((await readResumeToken(dataset)) !== undefined) await discardPartialReceive(dataset)

@@ -303,17 +303,20 @@ function* recoveryEvents(world: World, name: HostName): Generator<[string, Chang
   }
 }
 
+/** A process forgets all but what is in its pool. */
+const dead = {
+  up: false,
+  driver: { kind: 'idle' },
+  frozenFor: '',
+  stopping: false,
+  toServe: false,
+  toStop: false,
+} as const
+
 function crash(world: World, name: HostName, machine: boolean): void {
   const host = world[name]
   world.left.crashes--
-  Object.assign(host, {
-    up: false,
-    driver: { kind: 'idle' },
-    frozenFor: '',
-    stopping: false,
-    toServe: false,
-    toStop: false,
-  })
+  Object.assign(host, dead)
   if (machine) host.serving = false
   world.messages = world.messages.filter(({ to }) => to !== name)
 }
@@ -454,14 +457,7 @@ export function heal(world: World): World {
   next.messages = []
   next.left = { writes: 0, handoffs: 0, crashes: 0, promotions: 0, losses: 0 }
   for (const name of hosts) {
-    Object.assign(next[name], {
-      up: false,
-      driver: { kind: 'idle' },
-      frozenFor: '',
-      stopping: false,
-      toServe: false,
-      toStop: false,
-    })
+    Object.assign(next[name], dead)
     restart(next[name], name)
   }
   return next
