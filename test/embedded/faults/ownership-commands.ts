@@ -12,6 +12,23 @@ export interface Standing {
   readOnly: boolean
 }
 
+function unless(code: string): (error: unknown) => undefined {
+  return (error) => {
+    if (error instanceof FlockerError && error.code === code) return undefined
+    throw error
+  }
+}
+
+/** A receive that has lost its sender keeps its dataset until it notices. */
+async function readOnceFree(dataset: string): Promise<Buffer> {
+  for (const deadline = performance.now() + 20_000; ; ) {
+    const bytes = await lzc.readVolume(dataset, 0n, 512).catch(unless('BUSY'))
+    if (bytes !== undefined) return bytes
+    if (performance.now() > deadline) throw new Error(`${dataset} stays in use`)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
 const diskBytes = 2 * 1024 * 1024
 
 export const ownershipCommands = (host: () => Host) => ({
@@ -48,8 +65,10 @@ export const ownershipCommands = (host: () => Host) => ({
   async standing(volume: string): Promise<Standing | undefined> {
     const dataset = `${host().root}/${volume}`
     if (!(await lzc.exists(dataset))) return undefined
-    const info = await host().inspectVolume(volume)
-    const first = await lzc.readVolume(dataset, 0n, 512)
+    const info = await host().inspectVolume(volume).catch(unless('NOT_FOUND'))
+    // A part of a first stream is no volume yet.
+    if (info === undefined) return undefined
+    const first = await readOnceFree(dataset)
     const readOnly = await lzc.writeVolume(dataset, 0n, first).then(
       () => false,
       () => true,
