@@ -210,14 +210,17 @@ export async function takeIn(host: VolumesHost, dataset: string, said: Ownership
       { active: null, ...(wasOwner ? { former: true } : {}) },
     ),
   )
-  await becomeReplica(host, dataset)
+  await becomeReplica(host, dataset, wasOwner)
   return wasOwner
 }
 
-/** Makes sure that a volume of another's is not served here. */
-export async function becomeReplica(host: VolumesHost, dataset: string): Promise<void> {
+/**
+ * Makes sure that a volume of another's is not served here.
+ * @param unmounts whether one that is read-only, and mounted all the same, is so by its use until now, not to be looked at
+ */
+export async function becomeReplica(host: VolumesHost, dataset: string, unmounts = false): Promise<void> {
   const { writable, mounted } = await readService(dataset)
-  if (!writable && !mounted) return
+  if (!writable && !(mounted && unmounts)) return
   await takeStep(host.logger, dataset, 'cutOff', async () => {
     if (await cutOff(dataset)) return
     host.logger.warn({ dataset }, 'something uses the volume, which is read-only now: it stays mounted until that ends')

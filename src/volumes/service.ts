@@ -58,7 +58,7 @@ export async function putIntoService(
       ...(here === undefined || path === here ? {} : { path: here }),
     }),
     ...(filesystem ? { canmount: canmountFor(peers) } : {}),
-    ...(filesystem && size !== undefined ? { refquota: size } : {}),
+    ...(filesystem && size !== undefined ? { refquota: await limitOf(dataset, size) } : {}),
   })
   if (filesystem && !isEmbedded()) await mount(dataset)
 }
@@ -97,6 +97,12 @@ export async function cutOff(dataset: string): Promise<boolean> {
     if (error instanceof ZfsError && error.code === 'BUSY') return false
     throw error
   }
+}
+
+/** ZFS refuses a limit that is exceeded already: one that is full, or a little more, is to be served all the same. */
+async function limitOf(dataset: string, size: bigint): Promise<bigint> {
+  const referenced = (await getProperties(dataset, ['referenced'])).referenced?.value
+  return typeof referenced === 'bigint' && referenced > size ? referenced : size
 }
 
 async function makeReadOnly(dataset: string, type: Service['type']): Promise<void> {

@@ -66,6 +66,7 @@ test('3: snapshots of the same name are not the same', () =>
 test('4: between the owner before and the next there is at most one, and each has an epoch of its own', () =>
   withTwo(async ({ alpha, beta, toBeta, toAlpha }) => {
     const disk = await alpha.createVolume('disk', { size: '8M' })
+    await fill(disk, 0, 4)
     await pushVolume(disk, toBeta)
     const serving = async (): Promise<string[]> => {
       const infos = [await alpha.inspectVolume('disk'), await beta.inspectVolume('disk')]
@@ -80,6 +81,7 @@ test('4: between the owner before and the next there is at most one, and each ha
     assert.is((await failure(pushVolume(disk, toBeta))).code, 'NOT_OWNER')
     const back = await acquireVolume('disk', toBeta)
     assert.equal([back.owner, back.epoch], ['alpha', 3n])
+    assert.ok(back.bytes < 1n << 20n, `it comes back as an increment: ${back.bytes}`)
     assert.is((await failure(pushVolume(await beta.getVolume('disk'), toAlpha))).code, 'NOT_OWNER')
     assert.equal(await serving(), ['alpha'])
   }))

@@ -139,6 +139,61 @@ test('a database of a kind changes hands, comes back, and survives its hosts', a
   assert.is((await lines(alpha)).at(-1), 'while alpha was away')
 })
 
+test('a block volume changes hands, a replica can be looked at, and paths that differ are refused', async () => {
+  await using owners = await Owners.open('1 GiB')
+  const { alpha, beta } = owners.pair
+  const peer = `beta:${agentPort}`
+  const sum = async (host: Host): Promise<string> => (await host.run(['sha256sum', '/dev/zd0'])).stdout
+  const write = ['dd', 'if=/dev/urandom', 'of=/dev/zd0', 'bs=1M', 'count=4', 'conv=fsync', 'status=none']
+  await flocker(alpha, 'volumes', 'create', 'disk', '--size', '16M')
+  await alpha.run(write)
+  await flocker(alpha, 'handoff', 'disk', peer)
+  assert.is(await sum(beta), await sum(alpha))
+  await beta.run(write)
+  assert.is.not((await alpha.run(write, { check: false })).status, 0, 'it is read-only there')
+  await flocker(alpha, 'acquire', 'disk', peer)
+  assert.is(await sum(alpha), await sum(beta))
+
+  await flocker(alpha, 'volumes', 'create', 'files', '--quota', '64M', '--metadata', 'of=tests')
+  await flocker(alpha, 'volumes', 'resize', 'files', '32M')
+  await alpha.run(['sh', '-c', 'echo one > /flocker/files/x'])
+  const full = ['dd', 'if=/dev/urandom', 'of=/flocker/files/large', 'bs=1M', 'count=40', 'conv=fsync', 'status=none']
+  assert.is.not((await alpha.run(full, { check: false })).status, 0, 'its quota')
+  await flocker(alpha, 'volumes', 'clone', 'files', 'copy')
+  assert.is((await alpha.run(['cat', '/flocker/copy/x'])).stdout, 'one\n')
+  await flocker(alpha, 'volumes', 'destroy', 'copy')
+  await alpha.run(['sh', '-c', 'rm /flocker/files/large; zpool sync'])
+
+  // A replica that is mounted stays read-only, and follows.
+  const following = alpha.spawn([
+    ...['node', commandLine, 'follow', 'files', peer, '--interval', '1', '--keep-last', '2', '--json'],
+    ...['--pool', alpha.pool, '--credentials', credentialsDirectory],
+  ])
+  await eventually(async () => (await volumes(beta)).some(({ name }) => name === 'files'), 60_000)
+  await eventually(async () => (await properties(beta, 'files', 'receive_resume_token')) === '-', 30_000)
+  await eventually(
+    async () => (await beta.run(['zfs', 'mount', `${root(beta)}/files`], { check: false })).status === 0,
+    30_000,
+  )
+  await alpha.run(['sh', '-c', 'echo two > /flocker/files/x; sync'])
+  await eventually(async () => (await beta.run(['cat', '/flocker/files/x'], { check: false })).stdout === 'two\n', 60_000)
+  assert.is.not((await beta.run(['touch', '/flocker/files/y'], { check: false })).status, 0)
+  following.kill('SIGINT')
+  assert.is((await following.exit).status, 0)
+  await beta.run(['zfs', 'unmount', `${root(beta)}/files`])
+
+  await beta.run(['zfs', 'set', 'mountpoint=/elsewhere', root(beta)])
+  const refused = await flocker(alpha, 'handoff', 'files', peer).catch((error: Error) => error.message)
+  assert.match(refused, /\[PATH_DIFFERS\]/)
+  assert.is(await properties(alpha, 'files', 'readonly,mounted'), 'off yes')
+  await beta.run(['zfs', 'set', 'mountpoint=/flocker', root(beta)])
+  await flocker(alpha, 'handoff', 'files', peer)
+  assert.is(
+    await properties(beta, 'files', 'readonly,mounted,mountpoint,refquota'),
+    `off yes /flocker/files ${32 << 20}`,
+  )
+})
+
 /** FLOCKER_ZFS_PAUSE=full: of 1 and 8 GiB. */
 const sizes = process.env.FLOCKER_ZFS_PAUSE === 'full' ? [1024, 8192] : [16, 128]
 
