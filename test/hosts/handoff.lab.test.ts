@@ -176,7 +176,10 @@ test('a block volume changes hands, a replica can be looked at, and paths that d
     30_000,
   )
   await alpha.run(['sh', '-c', 'echo two > /flocker/files/x; sync'])
-  await eventually(async () => (await beta.run(['cat', '/flocker/files/x'], { check: false })).stdout === 'two\n', 60_000)
+  await eventually(
+    async () => (await beta.run(['cat', '/flocker/files/x'], { check: false })).stdout === 'two\n',
+    60_000,
+  )
   assert.is.not((await beta.run(['touch', '/flocker/files/y'], { check: false })).status, 0)
   following.kill('SIGINT')
   assert.is((await following.exit).status, 0)
