@@ -13,7 +13,7 @@ import { Pair } from './faults/pair.js'
 import { type Outcome, Sweep } from './faults/sweep.js'
 
 const asked = process.env.FLOCKER_ZFS_FAULTS ?? ''
-const seed = Number(process.env.FLOCKER_ZFS_SEED ?? Math.floor(Math.random() * 1_000_000))
+const seed = Number(process.env.FLOCKER_ZFS_SEED ?? 1)
 /** How long a sample is in all, and how much of it is of one operation. */
 const sampleMilliseconds = 45_000
 const operationMilliseconds = 9000
