@@ -67,7 +67,7 @@ export interface LabOptions {
   local?: boolean
 }
 
-const DEFAULT_BOOT_MILLISECONDS: Record<ProfileName, number> = { newest: 20_000, oldest: 40_000 }
+const DEFAULT_BOOT_MILLISECONDS: Record<ProfileName, number> = { newest: 60_000, oldest: 120_000 }
 const MAX_HOSTS = 64
 const LONGEST_BASE = 70
 const MAX_DISKS = 8
