@@ -58,7 +58,7 @@ export interface LabOptions {
   hosts: readonly HostOptions[]
   /** Ends the opening; it has no effect on an open lab. */
   signal?: AbortSignal
-  /** Default 20 s for the newest profile and 40 s for the oldest. */
+  /** Default: 60 s for the newest profile, 120 s for the oldest; on an idle machine each takes about half a second. */
   bootTimeoutMilliseconds?: number
   /**
    * Uses this very machine, which needs ZFS and root, instead of User-Mode Linux; see local.ts for what that can't do. Default: whether
