@@ -119,7 +119,8 @@ test('a data connection that does not come about ends the pull, and not the proc
     // The client's last word of the handshake.
     link.begin({ spot: { connection: 1, direction: 'there', record: 2, part: 0 }, strike })
     await using beta = await alpha.connect(`127.0.0.1:${link.port}`)
-    assert.is((await failure(pullVolume('disk', beta))).code, 'GARBLED')
+    // Its alert may be overtaken by the reset of the connection.
+    assert.ok(['GARBLED', 'PEER_LOST'].includes((await failure(pullVolume('disk', beta))).code))
     await pullVolume('disk', beta)
     assert.is(await digest({ dataset: replica }), hash)
   }))

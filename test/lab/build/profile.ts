@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { LabError } from '../errors.js'
 import { cacheDirectory } from '../paths.js'
+import { hangsAtTimes, readKernelConfig } from './kernel-config.js'
 import { type Recipe, readRecipe, recipeDirectory } from './pins.js'
 import { USERLAND_MANIFEST } from './userland.js'
 
@@ -66,13 +67,17 @@ export async function digestInputs(recipe: Recipe): Promise<Inputs> {
   return { kernel: digest([BUILDER_VERSION, rest, config]), userland: digest([BUILDER_VERSION, userland]) }
 }
 
-/** A kernel that says nothing of its inputs was put there by a person and is taken as it is. */
+/** A kernel that says nothing of its inputs was put there by a person and is taken as it is, unless it is known to hang. */
 export async function readCached(name: ProfileName, inputs: Inputs): Promise<Cached> {
   const directory = profileDirectory(name)
   const kernel = await readManifest(join(directory, 'profile.json'), kernelManifest)
   const userland = await readManifest(join(directory, 'userland', USERLAND_MANIFEST), userlandManifest)
+  const current =
+    kernel?.inputs === undefined
+      ? kernel !== undefined && !hangsAtTimes(await readKernelConfig(join(directory, 'linux')))
+      : kernel.inputs === inputs.kernel
   return {
-    kernel: kernel?.inputs === undefined || kernel.inputs === inputs.kernel ? kernel : undefined,
+    kernel: current ? kernel : undefined,
     userland: userland?.inputs === inputs.userland ? userland : undefined,
   }
 }
