@@ -110,12 +110,22 @@ export class ReplicationError extends FlockerError {}
  * Who owns a volume does not allow it. `NOT_OWNER` (this host has a replica), `OWNED_HERE` (it is no replica), `STALE_EPOCH` (somebody owns
  * it since a later epoch), `OWNER_UNCONFIRMED` (a peer that may have been promoted can't be asked), `FENCE_REFUSED` (it was not proved
  * that the owner is out of the way), `PATH_DIFFERS` (its path would be another on that host), `VOLUME_BUSY` (this process is doing something
- * else with it);
+ * else with it), `IN_USE` (an application of ours runs on it);
  * of a handoff: `HANDOFF_UNDER_WAY`, `HANDOFF_ENDED` (it was given up meanwhile), `HANDOFF_INCOMPLETE` (the last snapshot is not there),
  * `HANDOFF_UNTOLD` (it is committed, and the new owner could not be told yet);
  * of a lease: `LEASED` (somebody has one), `LEASE_LOST` (it was released or has expired).
  */
 export class OwnershipError extends FlockerError {}
+
+/**
+ * The container engine, or a container, is not as it must be. `ENGINE_UNAVAILABLE` (nothing answers at its socket), `ENGINE_PERMISSION`,
+ * `ENGINE_FAILED` (it refused for a reason of its own, which is in the message), `IMAGE_MISSING`, `CONTAINER_UNKNOWN` (there is none of
+ * that name, or it is none of ours), `NAME_TAKEN` (a container that is not ours has the name), `CONTAINER_DIFFERS` (it runs with another
+ * description), `CONTAINER_RUNNING`, `PORT_IN_USE`, `NOT_READY` (it ended, or was not ready in time), `PROBE_FAILED`, `DESTINATION_UNREADY`
+ * (a host can't take an application over), `CLOCK_DIFFERS`, `APPLICATION_BUSY` (this process is doing something else with it),
+ * `MOVE_UNFINISHED` (the volume has moved, and the application does not run yet).
+ */
+export class ContainerError extends FlockerError {}
 
 /** Both sides have data and nothing in common to send from. Code `DIVERGED`. Nothing was touched. */
 export class DivergedError extends FlockerError {

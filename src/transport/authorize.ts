@@ -5,10 +5,11 @@ import { ArgumentError, NotAuthorizedError } from '../errors.js'
  * `inspect`: list replicas and their snapshots. `receive`: write replicas here, give one another name, and make empty parents for
  * them. `rollback`: destroy a replica's newest snapshots, and what was written since. `send`: list datasets, take snapshots here and
  * read their data. `own`: hand volumes to this host, ask this host for them, and own them after a promotion: whoever may `own` a volume is
- * trusted to be the one that writes it.
+ * trusted to be the one that writes it. `run`: have applications of that name started and stopped here, from any image and with any rights
+ * that the container engine gives, and say where their clients are led: whoever may `run` is trusted with this machine.
  */
-export const VERBS = ['inspect', 'receive', 'rollback', 'send', 'own'] as const
-/** What a peer may be allowed to do: read what there is, take snapshots in, roll replicas back, be sent snapshots, own volumes. */
+export const VERBS = ['inspect', 'receive', 'rollback', 'send', 'own', 'run'] as const
+/** What a peer may be allowed to do: read what there is, take snapshots in, roll replicas back, be sent snapshots, own volumes, run applications. */
 export type Verb = (typeof VERBS)[number]
 
 /** What one peer may do with which datasets. */

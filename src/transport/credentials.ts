@@ -66,6 +66,12 @@ export function parseCredentials(ca: string, certificate: string, key: string): 
   return { identity, ca, certificate, key }
 }
 
+/** The first address in a host's certificate, a DNS name or an IP address, if it has one. */
+export function certifiedAddress({ certificate }: Pick<Credentials, 'certificate'>): string | undefined {
+  const names = new X509Certificate(certificate).subjectAltName ?? ''
+  return /(?:^|, )(?:DNS|IP Address):([^,]+)/.exec(names)?.[1]
+}
+
 /**
  * Reads `ca.pem`, `host.pem` and `host.key` from a directory, as `flocker-zfs certs host` writes them. Whether the
  * certificate is still valid is for the handshake to say.

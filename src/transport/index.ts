@@ -2,7 +2,7 @@
 export { authorize, checkRules, isAuthorized, mayBring, type Rule, VERBS, type Verb } from './authorize.js'
 export { type CaOptions, createCa, createHostCertificate, type HostCertificateOptions } from './certificates.js'
 export { type Connection, type ConnectOptions, connect, type Hello, type RequestOptions } from './client.js'
-export { type Credentials, loadCredentials, parseCredentials } from './credentials.js'
+export { type Credentials, certifiedAddress, loadCredentials, parseCredentials } from './credentials.js'
 export type {
   DataChannel,
   DataLink,

@@ -16,6 +16,7 @@ const coded = {
   TransportError: errors.TransportError,
   ReplicationError: errors.ReplicationError,
   OwnershipError: errors.OwnershipError,
+  ContainerError: errors.ContainerError,
   FlockerError,
 }
 const single = {

@@ -143,24 +143,27 @@ async function adopt(
 async function keepDescription(host: VolumesHost, dataset: string, description: Description): Promise<void> {
   await changeRecord(dataset, (record) => {
     if (record.owner.host === host.identity) return undefined
-    const { size, metadata, path, peers } = description
+    const { size, metadata, application, path, peers } = description
     const same =
       record.size === size &&
       record.path === path &&
+      record.application === application &&
       JSON.stringify(record.metadata) === JSON.stringify(metadata) &&
       [...record.peers].sort().join() === [...peers].sort().join()
-    return same ? undefined : { size: size ?? null, path: path ?? null, metadata, peers }
+    if (same) return undefined
+    return { size: size ?? null, path: path ?? null, application: application ?? null, metadata, peers }
   })
 }
 
 /** The record of a replica that is made for its owner's first stream. */
-export function replicaRecord({ id, owner, size, metadata, path, peers }: Description): RecordChange {
+export function replicaRecord({ id, owner, size, metadata, application, path, peers }: Description): RecordChange {
   return {
     id,
     owner,
     metadata,
     peers,
     ...(size === undefined ? {} : { size }),
+    ...(application === undefined ? {} : { application }),
     ...(path === undefined ? {} : { path }),
   }
 }

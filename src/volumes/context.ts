@@ -1,5 +1,5 @@
 import { OwnershipError } from '../errors.js'
-import type { LocalHost } from '../replication/index.js'
+import { checkVolumeName, type LocalHost } from '../replication/index.js'
 import type { Ownership } from './ownership.js'
 import type { VolumeRecord } from './record.js'
 import type { OwnershipRegistry } from './registry.js'
@@ -12,6 +12,12 @@ export interface VolumesHost extends LocalHost {
 /** The name of a volume below a host's root. */
 export function volumeOf({ root }: LocalHost, dataset: string): string {
   return dataset.slice(root.length + 1)
+}
+
+/** A volume's full name on this host. @throws ArgumentError `INVALID_ARGUMENT` */
+export function datasetOf(host: VolumesHost, name: string): string {
+  checkVolumeName(name)
+  return `${host.root}/${name}`
 }
 
 /** Has a registry, if there is one, decide that a volume changes hands. */

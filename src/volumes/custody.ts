@@ -26,7 +26,7 @@ import { canmountFor, cutOff, isServed, putIntoService, readService, takeOutOfSe
 
 /** What a volume is besides its bytes, for another host. */
 export function describe(record: VolumeRecord, self: string): Description {
-  const { id, type, owner, size, metadata, path, peers } = record
+  const { id, type, owner, size, metadata, application, path, peers } = record
   return {
     id,
     type,
@@ -34,6 +34,7 @@ export function describe(record: VolumeRecord, self: string): Description {
     metadata,
     peers: [...new Set([...peers, self])],
     ...(size === undefined ? {} : { size }),
+    ...(application === undefined ? {} : { application }),
     ...(path === undefined ? {} : { path }),
   }
 }
@@ -168,13 +169,14 @@ export async function becomeOwner(
 ): Promise<void> {
   const { identity, logger } = host
   const newest = await newestGuid(dataset)
-  const { size, metadata, path } = description
+  const { size, metadata, application, path } = description
   const peers = description.peers.filter((peer) => peer !== identity)
   const record = await takeStep(logger, dataset, 'take', () =>
     changeStanding(dataset, (standing) => take(standing, identity, given, newest), {
       size: size ?? null,
       path: path ?? null,
       metadata,
+      application: application ?? null,
       peers,
       former: false,
     }),

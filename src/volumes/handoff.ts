@@ -1,5 +1,6 @@
 import { ArgumentError, OwnershipError } from '../errors.js'
 import { type Peer, type PushSource, pullVolume, pushVolume } from '../replication/index.js'
+import { checkNoApplication } from './applications.js'
 import { changeHands, type HandoffOptions, type HandoffResult } from './change-hands.js'
 import { hear } from './claim.js'
 import { handoffKey, type VolumesHost } from './context.js'
@@ -16,7 +17,7 @@ import { LocalGiver, LocalTaker, RemoteGiver, RemoteTaker } from './sides.js'
  * whatever fails before, the volume is served here again, and `resume` is called; afterwards the peer owns it, whatever fails, and this
  * host has a replica. The peer must allow this host `own` and `receive`, and `inspect`.
  *
- * @throws OwnershipError `NOT_OWNER`, `LEASED`, `HANDOFF_UNDER_WAY`, `STALE_EPOCH`, `PATH_DIFFERS`: the volume stays here;
+ * @throws OwnershipError `NOT_OWNER`, `LEASED`, `IN_USE`, `HANDOFF_UNDER_WAY`, `STALE_EPOCH`, `PATH_DIFFERS`: the volume stays here;
  *   `HANDOFF_UNTOLD`: it is the peer's, which could not be told yet
  * @throws ReplicationError `HOOK_FAILED`; ZfsError `BUSY`: something still uses it; and all that {@link pushVolume} can end with, and
  *   then the volume stays here; AbortError, TimeoutError by the signal, likewise
@@ -25,6 +26,16 @@ export async function handoffVolume(
   volume: PushSource,
   peer: Peer,
   options: HandoffOptions = {},
+): Promise<HandoffResult> {
+  checkNoApplication(await recordOf(volume.dataset), volume.dataset)
+  return handoffForApplication(volume, peer, options)
+}
+
+/** @internal As {@link handoffVolume}, by whoever stops and starts the application on it. */
+export async function handoffForApplication(
+  volume: PushSource,
+  peer: Peer,
+  options: HandoffOptions,
 ): Promise<HandoffResult> {
   const { host } = guardOf(peer.host)
   const { dataset, name } = volume

@@ -1,7 +1,6 @@
 import { OwnershipError } from '../errors.js'
-import { alone, type VolumesHost } from './context.js'
+import { alone, datasetOf, type VolumesHost } from './context.js'
 import { giveBack, grant, renew } from './lease-rules.js'
-import { datasetOf } from './manage.js'
 import { checkOwner } from './ownership.js'
 import { changeRecord, type LeaseRecord, type VolumeRecord } from './record.js'
 

@@ -4,7 +4,8 @@ import { ArgumentError, NotSupportedError, OwnershipError, ZfsError } from '../e
 import { clone, create, destroy, destroySnapshots, getHolds, isEmbedded, release, snapshot } from '../lzc/index.js'
 import { parseSize } from '../lzc/property-values.js'
 import { checkVolumeName, ensureParents, readTag, timeStamp } from '../replication/index.js'
-import { alone, type VolumesHost, volumeOf } from './context.js'
+import { checkNoApplication } from './applications.js'
+import { alone, datasetOf, type VolumesHost, volumeOf } from './context.js'
 import { recordOf, serve } from './custody.js'
 import { checkNotLeased, isHeld } from './lease-rules.js'
 import type { Ownership } from './ownership.js'
@@ -217,7 +218,7 @@ export interface DestroyVolumeOptions {
 
 /**
  * Destroys a volume on this host, with its snapshots. What has a lease or a hold, a clone, or a dataset below it, stays.
- * @throws OwnershipError `LEASED`, `NOT_OWNER`, `HANDOFF_UNDER_WAY`; ZfsError `BUSY`: somebody holds a snapshot, or uses it,
+ * @throws OwnershipError `LEASED`, `IN_USE`, `NOT_OWNER`, `HANDOFF_UNDER_WAY`; ZfsError `BUSY`: somebody holds a snapshot, or uses it,
  *   `HAS_DEPENDENTS`
  */
 export async function destroyVolume(
@@ -229,7 +230,10 @@ export async function destroyVolume(
   await alone(host, dataset, async () => {
     const record = await recordOf(dataset)
     checkNotLeased(record.lease, Date.now(), dataset)
-    if (!replica) checkOwner(record, host.identity)
+    if (!replica) {
+      checkOwner(record, host.identity)
+      checkNoApplication(record, dataset)
+    }
     if (record.journal !== undefined) {
       throw new OwnershipError('HANDOFF_UNDER_WAY', `${dataset} is changing hands`, { dataset })
     }
@@ -276,10 +280,4 @@ function held(dataset: string, snapshot: string, tag: string, peer: string | und
         ? 'Whoever holds it has to let go of it: zfs release.'
         : `Replication with ${peer} needs it. To give that up: { forget: ['${peer}'] }.`,
   })
-}
-
-/** A volume's full name on this host. @throws ArgumentError `INVALID_ARGUMENT` */
-export function datasetOf(host: VolumesHost, name: string): string {
-  checkVolumeName(name)
-  return `${host.root}/${name}`
 }

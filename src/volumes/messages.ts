@@ -25,6 +25,7 @@ const description = z.object({
   owner: ownership,
   size: uint64.optional(),
   metadata,
+  application: z.string().max(longestValue).optional(),
   path: z.string().startsWith('/').max(1024).optional(),
   peers,
 })

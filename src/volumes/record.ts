@@ -21,6 +21,8 @@ export const recordNames = {
   /** The size that a filesystem is limited to, in bytes. */
   size: 'flocker-zfs:size',
   metadata: 'flocker-zfs:metadata',
+  /** What runs on it, as src/containers keeps it: it runs where the owner is. */
+  application: 'flocker-zfs:application',
   /** Where the owner has it mounted. */
   path: 'flocker-zfs:path',
   /** Present on a former owner's that may hold what was never sent. */
@@ -54,6 +56,7 @@ export interface VolumeRecord extends Standing {
   active: string | undefined
   size: bigint | undefined
   metadata: Readonly<Record<string, string>>
+  application: string | undefined
   path: string | undefined
   /** It may hold what was never sent. */
   former: boolean
@@ -131,6 +134,7 @@ export function parseRecord(dataset: string, type: VolumeRecord['type'], raw: Ra
       active: raw[recordNames.active],
       size: raw[recordNames.size] === undefined ? undefined : BigInt(raw[recordNames.size] as string),
       metadata: parse(raw[recordNames.metadata], metadataSchema) ?? {},
+      application: raw[recordNames.application],
       path: raw[recordNames.path],
       former: raw[recordNames.former] !== undefined,
       raw,
@@ -162,6 +166,7 @@ export interface RecordChange {
   active?: string | null
   size?: bigint | null
   metadata?: Readonly<Record<string, string>>
+  application?: string | null
   path?: string | null
   former?: boolean
 }
@@ -179,6 +184,7 @@ export function encodeRecord(change: RecordChange): Record<string, string> {
     [recordNames.active]: change.active === undefined ? undefined : (change.active ?? ''),
     [recordNames.size]: change.size === undefined ? undefined : String(change.size ?? ''),
     [recordNames.metadata]: change.metadata && json(change.metadata),
+    [recordNames.application]: change.application === undefined ? undefined : (change.application ?? ''),
     [recordNames.path]: change.path === undefined ? undefined : (change.path ?? ''),
     [recordNames.former]: change.former === undefined ? undefined : change.former ? 'yes' : '',
   }

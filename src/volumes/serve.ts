@@ -2,6 +2,7 @@ import { OwnershipError, ZfsError } from '../errors.js'
 import { exists } from '../lzc/index.js'
 import { checkVolumeName, type ServeSettings } from '../replication/index.js'
 import { authorize, type Handler, handle, isAuthorized, VERBS, type Verb } from '../transport/index.js'
+import { checkNoApplication } from './applications.js'
 import { receiveClaim } from './claim.js'
 import { alone } from './context.js'
 import { becomeOwner, describe, giveAway, keepServing, notePeer, recordOf, stopServing } from './custody.js'
@@ -55,8 +56,9 @@ export function serveVolumes({ root, rules }: ServeSettings, guard: VolumeGuard)
     handle(freezeVolume, async ({ volume, id, handoff }, { peer, connection }) => {
       const dataset = gate(volume, peer, 'own')
       await frozen.freeze(dataset, handoff, connection.signal, async () => {
-        if ((await recordOf(dataset)).id !== id)
-          throw new ZfsError('EXISTS', `${dataset} is another volume`, { dataset })
+        const record = await recordOf(dataset)
+        if (record.id !== id) throw new ZfsError('EXISTS', `${dataset} is another volume`, { dataset })
+        checkNoApplication(record, dataset)
         await notePeer(host, dataset, peer)
         await stopServing(host, dataset, peer, handoff)
       })
