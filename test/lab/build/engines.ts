@@ -96,6 +96,7 @@ async function build(recipe: EngineRecipe, inputs: string, signal: AbortSignal |
     await mkdir(join(result, 'images'), { recursive: true })
     await unpackUserland(files([...recipe.engines, ...recipe.postgres]), join(result, 'layer'), { inputs }, step)
     await chooseIptables(join(result, 'layer'))
+    await linkPostgres(join(result, 'layer'))
     const busybox = join(work, 'busybox')
     const postgres = join(work, 'postgres')
     await unpackUserland(files(recipe.busybox), busybox, {}, step)
@@ -157,4 +158,10 @@ async function chooseIptables(layer: string): Promise<void> {
     'ip6tables-restore',
   ])
     if (!there.includes(name)) await symlink('xtables-nft-multi', join(programs, name))
+}
+
+/** Debian's own psql is a Perl program that chooses among versions. */
+async function linkPostgres(layer: string): Promise<void> {
+  for (const name of ['psql', 'pg_isready', 'pg_dump', 'pgbench'])
+    await symlink(`../lib/postgresql/15/bin/${name}`, join(layer, 'usr/bin', name))
 }

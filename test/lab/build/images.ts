@@ -8,7 +8,7 @@ import { run } from './command.js'
 import { recipeDirectory } from './pins.js'
 
 export const image = z.object({
-  /** Such as `lab/postgres:15`. */
+  /** Such as `localhost/lab/postgres:15`; with a host's name in it, Docker and Podman keep it alike. */
   reference: z.string(),
   /** `sha256:` and the digest of its configuration: what the engines call its id. */
   id: z.string(),
@@ -33,7 +33,7 @@ const POSTGRES_ID = 999
 export async function packBusybox(tree: string, result: string, step: StepOptions): Promise<Image> {
   const root = `${tree}.root`
   await baseTree(tree, root, step)
-  return pack('lab/busybox:1', root, join(result, 'images'), { Env: [PATH], Cmd: ['sh'] }, step)
+  return pack('localhost/lab/busybox:1', root, join(result, 'images'), { Env: [PATH], Cmd: ['sh'] }, step)
 }
 
 /** PostgreSQL that makes its cluster itself; see profiles/postgres-entrypoint.sh. */
@@ -45,9 +45,10 @@ export async function packPostgres(tree: string, result: string, step: StepOptio
   await copyZones(tree, root)
   await mkdir(join(root, 'usr/lib64'), { recursive: true })
   await symlink('../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2', join(root, 'usr/lib64/ld-linux-x86-64.so.2'))
-  // What no server needs: bitcode for the JIT compiler, character set converters, audit and locale data of others.
-  for (const path of ['postgresql/15/lib/bitcode', 'x86_64-linux-gnu/gconv', 'x86_64-linux-gnu/perl-base', 'systemd'])
-    await rm(join(root, 'usr/lib', path), { recursive: true, force: true })
+  // What no server needs, and what loads slowly because it is much.
+  const unneeded = ['lib/postgresql/15/lib/bitcode', 'lib/postgresql/15/lib/pgxs', 'lib/x86_64-linux-gnu/gconv']
+  for (const path of [...unneeded, 'lib/systemd', 'share/postgresql/15/man'])
+    await rm(join(root, 'usr', path), { recursive: true, force: true })
   await mkdir(join(root, 'usr/local/bin'), { recursive: true })
   await copyFile(join(recipeDirectory, 'postgres-entrypoint.sh'), join(root, 'usr/local/bin/entrypoint'))
   await chmod(join(root, 'usr/local/bin/entrypoint'), 0o755)
@@ -65,7 +66,7 @@ export async function packPostgres(tree: string, result: string, step: StepOptio
     Entrypoint: ['/usr/local/bin/entrypoint'],
     StopSignal: 'SIGINT',
   }
-  return pack('lab/postgres:15', root, join(result, 'images'), runtime, step)
+  return pack('localhost/lab/postgres:15', root, join(result, 'images'), runtime, step)
 }
 
 /** The directories and accounts of a small system, and busybox with its links. */
