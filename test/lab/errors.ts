@@ -4,7 +4,7 @@ import type { RunResult } from './host.js'
 /**
  * Something of the lab itself failed: `PROFILE_MISSING` (its kernel was not built), `TOOL_BUILD_FAILED`, `BOOT_FAILED`,
  * `HOST_DIED` (a guest ended without being told to), `HOST_OFF` (its power is cut), `COMMAND_NOT_STARTED`, `COMMAND_FAILED`,
- * `SWITCH_FAILED`, `LOCAL_UNAVAILABLE`.
+ * `SWITCH_FAILED`, `LOCAL_UNAVAILABLE`, `ENGINE_FAILED` (a container engine did not start).
  */
 export class LabError extends FlockerError {}
 

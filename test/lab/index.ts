@@ -30,7 +30,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ArgumentError, NotSupportedError, throwIfAborted } from '../../src/errors.js'
 import { AgentHost } from './agent-host.js'
-import { loadProfile, type Profile, type ProfileName } from './build/index.js'
+import { ensureEngines, loadProfile, type Profile, type ProfileName } from './build/index.js'
 import type { Host, Link } from './host.js'
 import { LocalMachine, prepareLocal } from './local.js'
 import type { HostPlan, Machine } from './machine.js'
@@ -52,6 +52,8 @@ export interface HostOptions {
   disks?: readonly (number | string)[]
   /** Default 1 GiB; taken from the outside only as it is used. */
   memory?: number | string
+  /** Gives it Docker, Podman and PostgreSQL: the first lab that asks downloads them. Default: no. */
+  engines?: boolean
 }
 
 export interface LabOptions {
@@ -121,6 +123,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   if (local) await prepareLocal()
   const tools = await prepareTools()
   const profiles = local ? [] : await Promise.all(options.hosts.map((host) => loadProfile(host.profile ?? 'newest')))
+  const engines = local || !options.hosts.some((host) => host.engines) ? undefined : await ensureEngines(options)
   const directory = await makeDirectory()
   const theSwitch = await startSwitch(tools.switch, directory)
   const hosts: AgentHost[] = []
@@ -132,6 +135,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
         number: index + 1,
         memoryBytes: parseSize(host.memory ?? '1 GiB'),
         diskImages: await createDisks(directory, host),
+        layers: host.engines && engines !== undefined ? [engines.layer] : [],
         tools,
         directory: join(directory, host.name),
         switchSocket: join(directory, 'switch'),

@@ -10,6 +10,8 @@ export interface HostPlan {
   number: number
   memoryBytes: number
   diskImages: readonly string[]
+  /** Directories of the outside laid over its root, below those of the profile. */
+  layers: readonly string[]
   tools: Tools
   /** Of this host alone, within the lab's. */
   directory: string

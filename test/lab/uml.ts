@@ -50,7 +50,7 @@ export class UmlMachine implements Machine {
       `hosts=${hostsFile(names, addressOf)}`,
       `hostid=${(FIRST_HOST_ID + number).toString(16)}`,
       `inbox=${directory}`,
-      `userland=${userland}`,
+      ...[userland, ...this.plan.layers].map((path) => `layer=${path}`),
       ...keptDirectories().map((path) => `keep=${path}`),
       // A failed assertion in ZFS ends the host, loudly, instead of leaving a thread that hangs.
       ...modules.map((module) => `module=${module}${module.endsWith('/spl.ko') ? ' spl_panic_halt=1' : ''}`),

@@ -1,3 +1,5 @@
+export { type Engines, ensureEngines } from './engines.js'
 export { type EnsureOptions, ensureProfile } from './ensure.js'
+export type { Image } from './images.js'
 export { loadProfile, type Profile, type ProfileName } from './profile.js'
 export type { BuildProgress } from './progress.js'

@@ -20,9 +20,12 @@ const recipe = z.strictObject({
   modules: z.array(z.string()),
   bootArgs: z.array(z.string()),
 })
+/** Names, of which any version will do, and names with a version. */
+const packages = z.array(z.union([z.string(), z.strictObject({ package: z.string(), version: z.string() })]))
 const pinsFile = z.strictObject({
   profiles: z.strictObject({ newest: recipe, oldest: recipe }),
   tools: z.strictObject({ suite, packages: z.array(z.string()) }),
+  engines: z.strictObject({ suite, engines: packages, postgres: packages, base: packages, busybox: packages }),
 })
 
 export type Suite = z.infer<typeof suite>
@@ -57,6 +60,31 @@ export async function readRecipe(name: 'newest' | 'oldest'): Promise<Recipe> {
   const found = profiles[name]
   const extra = tools.packages.map((tool) => ({ package: tool, suite: tools.suite }))
   return { ...found, userland: [...found.userland, ...extra] }
+}
+
+/** What the container engines of a guest and the images for them are made of. */
+export interface EngineRecipe {
+  /** Docker, Podman and what they need. */
+  engines: Pin[]
+  /** PostgreSQL and the libraries it needs, but for those that every Debian has. */
+  postgres: Pin[]
+  /** Those that every Debian has. */
+  base: Pin[]
+  busybox: Pin[]
+}
+
+/** Reads the pins of the container engines. */
+export async function readEngineRecipe(): Promise<EngineRecipe> {
+  const file = join(recipeDirectory, 'pins.json')
+  const { suite, ...lists } = pinsFile.parse(JSON.parse(await readFile(file, 'utf8'))).engines
+  const pins = (list: z.infer<typeof packages>) =>
+    list.map((entry) => (typeof entry === 'string' ? { package: entry, suite } : { ...entry, suite }))
+  return {
+    engines: pins(lists.engines),
+    postgres: pins(lists.postgres),
+    base: pins(lists.base),
+    busybox: pins(lists.busybox),
+  }
 }
 
 /**

@@ -23,6 +23,7 @@
 #define STAGE "/mnt" // any directory that every Linux root has: a read-only hostfs lets us make none
 #define ROOT STAGE "/root"
 #define MAX_KEPT 16
+#define MAX_LAYERS 8
 #define MAX_MODULES 32
 
 int inbox_fd = -1;
@@ -83,21 +84,30 @@ struct mount_point {
   unsigned long flags;
 };
 
-static int mount_root(const char *userland, struct failure *failure) {
+// The directories laid over the outside's root, the first on top.
+static int mount_layers(const char *config, unsigned length, char *lower, size_t size, struct failure *failure) {
+  unsigned cursor = 0;
+  int index = 0;
+  for (const char *layer; (layer = next_value(config, length, &cursor, "layer")) != NULL && index < MAX_LAYERS; index++) {
+    char target[64];
+    snprintf(target, sizeof target, STAGE "/layer%d", index);
+    mkdir(target, 0755);
+    // A mount of its own: overlayfs refuses lower layers that lie one within the other.
+    if (mount("layer", target, "hostfs", MS_RDONLY, layer) < 0) return fail(failure, "mounting the layer %s", layer);
+    size_t used = strlen(lower);
+    snprintf(lower + used, size - used, "%s:", target);
+  }
+  return 0;
+}
+
+static int mount_root(const char *config, unsigned length, struct failure *failure) {
   if (mount("lab", STAGE, "tmpfs", 0, "mode=755,size=75%") < 0) return fail(failure, "mounting a tmpfs on " STAGE);
-  const char *lower = "/";
   mkdir(STAGE "/upper", 0755);
   mkdir(STAGE "/work", 0755);
   mkdir(ROOT, 0755);
-  if (userland != NULL && *userland != 0) {
-    // A mount of its own: overlayfs refuses lower layers that lie one within the other.
-    mkdir(STAGE "/userland", 0755);
-    if (mount("userland", STAGE "/userland", "hostfs", MS_RDONLY, userland) < 0)
-      return fail(failure, "mounting the userland %s", userland);
-    lower = STAGE "/userland:/";
-  }
-  char options[256];
-  snprintf(options, sizeof options, "lowerdir=%s,upperdir=" STAGE "/upper,workdir=" STAGE "/work", lower);
+  char lower[256] = "", options[512];
+  if (mount_layers(config, length, lower, sizeof lower, failure) < 0) return -1;
+  snprintf(options, sizeof options, "lowerdir=%s/,upperdir=" STAGE "/upper,workdir=" STAGE "/work", lower);
   if (mount("overlay", ROOT, "overlay", 0, options) < 0) return fail(failure, "mounting the overlay (%s)", options);
   return 0;
 }
@@ -250,7 +260,7 @@ int setup_host(const char *config, unsigned length, char *error, unsigned error_
   bool local = value_of(config, length, "local") != NULL;
   umask(0);
   if (local && (mount_over_machine(&failure) < 0 || keep_directories(config, length, "", kept, &failure) < 0)) return -1;
-  if (!local && (mount_root(value_of(config, length, "userland"), &failure) < 0 || mount_system(&failure) < 0 ||
+  if (!local && (mount_root(config, length, &failure) < 0 || mount_system(&failure) < 0 ||
       keep_directories(config, length, ROOT, kept, &failure) < 0 || enter_root(&failure) < 0))
     return -1;
   umask(022);
