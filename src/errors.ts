@@ -117,6 +117,12 @@ export class ReplicationError extends FlockerError {}
  */
 export class OwnershipError extends FlockerError {}
 
+/**
+ * A router can't do what was asked. `ROUTE_UNKNOWN` (no such route), `PORT_IN_USE` (another program listens there), `PORT_DENIED` (this
+ * user may not listen there), `ROUTER_FAILED` (the proxy refused, did not answer, or did not start), `ROUTER_CLOSED`.
+ */
+export class RoutingError extends FlockerError {}
+
 /** Both sides have data and nothing in common to send from. Code `DIVERGED`. Nothing was touched. */
 export class DivergedError extends FlockerError {
   /** The newest snapshot that both sides have, where there is one and it is known here. */
