@@ -126,6 +126,10 @@ export class OwnershipError extends FlockerError {}
  * `MOVE_UNFINISHED` (the volume has moved, and the application does not run yet).
  */
 export class ContainerError extends FlockerError {}
+ * A router can't do what was asked. `ROUTE_UNKNOWN` (no such route), `PORT_IN_USE` (another program listens there), `PORT_DENIED` (this
+ * user may not listen there), `ROUTER_FAILED` (the proxy refused, did not answer, or did not start), `ROUTER_CLOSED`.
+ */
+export class RoutingError extends FlockerError {}
 
 /** Both sides have data and nothing in common to send from. Code `DIVERGED`. Nothing was touched. */
 export class DivergedError extends FlockerError {

@@ -43,6 +43,7 @@ async function main(): Promise<void> {
     ...(await guestJobs('zfs')),
     ...(await guestJobs('conformance')),
     ...(await engineJobs('conformance')),
+    ...(await filesIn('routing')),
     ...(await filesIn('unit')),
   ]
   const jobs = all.filter(({ label }) => patterns.length === 0 || patterns.some((pattern) => label.includes(pattern)))
