@@ -52,7 +52,10 @@ export interface HostOptions {
   disks?: readonly (number | string)[]
   /** Default 1 GiB; taken from the outside only as it is used. */
   memory?: number | string
-  /** Gives it Docker, Podman and PostgreSQL: the first lab that asks downloads them. Default: no. */
+  /**
+   * Gives it Docker, Podman and PostgreSQL, see engines/index.ts; the first lab that asks downloads them. Default: no. This machine itself
+   * gets nothing.
+   */
   engines?: boolean
 }
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Available, choose, type Pin, readRecipe } from '../lab/build/pins.js'
+import { type Available, choose, type Pin, readEngineRecipe, readRecipe } from '../lab/build/pins.js'
 import { LabError } from '../lab/errors.js'
 
 const available: Available[] = [
@@ -69,6 +69,13 @@ test('the pins of both profiles can be read', async () => {
     assert.is(recipe.modules.at(-1), 'zfs')
     assert.ok(recipe.userland.some((pin) => pin.package === 'kmod'))
   }
+})
+
+test('the pins of the container engines can be read, and hold no library for hosts that every Debian has itself', async () => {
+  const { engines, postgres, base, busybox } = await readEngineRecipe()
+  const names = [...engines, ...postgres].map((pin) => pin.package)
+  for (const name of ['docker.io', 'podman', 'postgresql-15']) assert.ok(names.includes(name), name)
+  for (const pin of [...base, ...busybox]) assert.not.ok(names.includes(pin.package), pin.package)
 })
 
 test.run()

@@ -21,6 +21,8 @@ import { unpackUserland } from './userland.js'
 
 /** What a guest with container engines gets. */
 export interface Engines {
+  /** Of all that is here; what is made from it may be kept there, and goes with it. */
+  directory: string
   /** Directory to be laid over the root of a guest: Docker, Podman, PostgreSQL. */
   layer: string
   images: Record<'busybox' | 'postgres', Image>
@@ -77,6 +79,7 @@ async function readEngines(inputs: string): Promise<Engines | undefined> {
 function describe({ images }: Manifest): Engines {
   const locate = (found: Image): Image => ({ ...found, archive: join(directory(), found.archive) })
   return {
+    directory: directory(),
     layer: join(directory(), 'layer'),
     images: { busybox: locate(images.busybox), postgres: locate(images.postgres) },
   }

@@ -1,5 +1,6 @@
 /** Images for container engines, as archives that `docker load` and `podman load` take: equal inputs make equal image ids. */
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { chmod, copyFile, cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -28,6 +29,8 @@ interface Runtime {
 const CREATED = '1970-01-01T00:00:00Z'
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const POSTGRES_ID = 999
+/** Directories that anybody may write to. */
+const WRITABLE = ['tmp', 'run/postgresql']
 
 /** A shell and the small tools, of one static program. */
 export async function packBusybox(tree: string, result: string, step: StepOptions): Promise<Image> {
@@ -54,7 +57,6 @@ export async function packPostgres(tree: string, result: string, step: StepOptio
   await chmod(join(root, 'usr/local/bin/entrypoint'), 0o755)
   await mkdir(join(root, 'var/lib/postgresql'), { recursive: true })
   await mkdir(join(root, 'run/postgresql'))
-  await chmod(join(root, 'run/postgresql'), 0o1777)
   const runtime: Runtime = {
     Env: [
       'PATH=/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -86,7 +88,6 @@ async function baseTree(tree: string, root: string, step: StepOptions): Promise<
     'var',
   ])
     await mkdir(join(root, name), { recursive: true })
-  await chmod(join(root, 'tmp'), 0o1777)
   await symlink('../run', join(root, 'var/run'))
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) await symlink(`usr/${name}`, join(root, name))
   await mkdir(join(root, 'usr/lib64'), { recursive: true })
@@ -120,6 +121,10 @@ async function pack(
   step: StepOptions,
 ): Promise<Image> {
   const name = reference.replace(/^.*\/|:.*$/g, '')
+  // Whatever umask this process has.
+  const common = { ...step, what: 'setting the modes of an image', deadline: 60_000 }
+  await run('chmod', ['-R', 'u=rwX,go=rX', root], common)
+  await run('chmod', ['1777', ...WRITABLE.map((path) => join(root, path)).filter(existsSync)], common)
   const parts = `${root}.parts`
   await mkdir(join(parts, 'layer'), { recursive: true })
   const layer = join(parts, 'layer/layer.tar')

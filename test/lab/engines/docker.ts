@@ -1,10 +1,9 @@
 import type { Host } from '../host.js'
-import { Engine, prepareDataset } from './engine.js'
+import { createDataset, Engine, hasDataset, type StoreOptions } from './engine.js'
+import { receiveSeed } from './seed.js'
 
-export interface DockerOptions {
-  /** Where images and containers are kept, which survive a power cut there; default `POOL/docker`. */
-  dataset?: string
-  /** Lets Docker write rules for its networks, so that containers reach the outside; default: no. Ports are published either way. */
+export interface DockerOptions extends StoreOptions {
+  /** Lets Docker write rules for its networks, so that containers reach other hosts from there; default: no. */
   iptables?: boolean
 }
 
@@ -12,12 +11,20 @@ export interface DockerOptions {
 const DATA_ROOT = '/var/lib/docker'
 
 /**
- * Starts Docker Engine in a host whose pool is imported. Without iptables it publishes ports by its proxy processes, which needs nothing of the
- * kernel and is some seconds faster.
+ * Starts Docker Engine in a host whose pool is imported. Without iptables its proxy processes publish ports, which needs nothing of
+ * the kernel and starts some seconds faster.
  */
 export async function startDocker(host: Host, options: DockerOptions = {}): Promise<Engine> {
-  await prepareDataset(host, options.dataset ?? `${host.pool}/docker`, DATA_ROOT)
+  const dataset = options.dataset ?? `${host.pool}/docker`
+  if (!(await hasDataset(host, dataset))) {
+    if (options.images === false) await createDataset(host, dataset, DATA_ROOT)
+    else await receiveSeed('docker', host, dataset, startEmpty)
+  }
   const network = options.iptables ? [] : ['--iptables=false', '--ip6tables=false']
   const argv = ['dockerd', '--data-root', DATA_ROOT, '--storage-driver', 'zfs', '--log-level', 'warn', ...network]
   return Engine.start(host, { kind: 'docker', argv, socket: '/run/docker.sock' })
+}
+
+function startEmpty(host: Host, dataset: string): Promise<Engine> {
+  return startDocker(host, { dataset, images: false })
 }

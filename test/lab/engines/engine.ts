@@ -92,16 +92,22 @@ export class Engine {
   }
 }
 
-/**
- * Makes the dataset that an engine keeps its images and containers in, unless it is there.
- * @param dataset a file system's name
- * @param mountpoint where it is mounted
- */
-export async function prepareDataset(host: Host, dataset: string, mountpoint: string): Promise<void> {
-  const there = await host.run(['zfs', 'list', '-H', dataset], { check: false })
-  if (there.status === 0) return
+/** Where an engine keeps its images and containers. */
+export interface StoreOptions {
+  /** Survives a power cut; default `POOL/docker` or `POOL/podman`. */
+  dataset?: string
+  /** Gives a new dataset the lab's images; default: yes. Without them the engine starts with none. */
+  images?: boolean
+}
+
+/** Makes an empty dataset for an engine, mounted at `mountpoint`. */
+export async function createDataset(host: Host, dataset: string, mountpoint: string): Promise<void> {
   const properties = [`mountpoint=${mountpoint}`, 'compression=lz4', 'atime=off']
   await host.run(['zfs', 'create', '-p', ...properties.flatMap((property) => ['-o', property]), dataset])
+}
+
+export async function hasDataset(host: Host, dataset: string): Promise<boolean> {
+  return (await host.run(['zfs', 'list', '-H', dataset], { check: false })).status === 0
 }
 
 async function answers(host: Host, socket: string): Promise<boolean> {

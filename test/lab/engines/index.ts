@@ -5,6 +5,6 @@
  * @module
  */
 export { type DockerOptions, startDocker } from './docker.js'
-export { Engine } from './engine.js'
-export { type PodmanOptions, startPodman } from './podman.js'
+export { Engine, type StoreOptions } from './engine.js'
+export { startPodman } from './podman.js'
 export { query, type Server, waitForPostgres } from './postgres.js'

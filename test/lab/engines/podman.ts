@@ -1,10 +1,6 @@
 import type { Host } from '../host.js'
-import { Engine, prepareDataset } from './engine.js'
-
-export interface PodmanOptions {
-  /** Where images and containers are kept, which survive a power cut there; default `POOL/podman`. */
-  dataset?: string
-}
+import { createDataset, Engine, hasDataset, type StoreOptions } from './engine.js'
+import { receiveSeed } from './seed.js'
 
 /** What the file system of the storage must be mounted at: Podman's ZFS driver looks at the parent of its own directory. */
 const MOUNTPOINT = '/var/lib/containers'
@@ -29,10 +25,18 @@ log_driver = "k8s-file"
 }
 
 /** Starts Podman's API service, which speaks Docker's API, in a host whose pool is imported. */
-export async function startPodman(host: Host, options: PodmanOptions = {}): Promise<Engine> {
-  await prepareDataset(host, options.dataset ?? `${host.pool}/podman`, MOUNTPOINT)
+export async function startPodman(host: Host, options: StoreOptions = {}): Promise<Engine> {
+  const dataset = options.dataset ?? `${host.pool}/podman`
+  if (!(await hasDataset(host, dataset))) {
+    if (options.images === false) await createDataset(host, dataset, MOUNTPOINT)
+    else await receiveSeed('podman', host, dataset, startEmpty)
+  }
   await host.run(['mkdir', '-p', '/etc/containers', '/run/podman'])
   for (const [name, text] of Object.entries(CONFIGURATION)) await host.writeFile(`/etc/containers/${name}`, text)
   const argv = ['podman', 'system', 'service', '--time', '0', `unix://${SOCKET}`]
   return Engine.start(host, { kind: 'podman', argv, socket: SOCKET })
+}
+
+function startEmpty(host: Host, dataset: string): Promise<Engine> {
+  return startPodman(host, { dataset, images: false })
 }
