@@ -121,13 +121,16 @@ export class OwnershipError extends FlockerError {}
  * The container engine, or a container, is not as it must be. `ENGINE_UNAVAILABLE` (nothing answers at its socket), `ENGINE_PERMISSION`,
  * `ENGINE_FAILED` (it refused for a reason of its own, which is in the message), `IMAGE_MISSING`, `CONTAINER_UNKNOWN` (there is none of
  * that name, or it is none of ours), `NAME_TAKEN` (a container that is not ours has the name), `CONTAINER_DIFFERS` (it runs with another
- * description), `CONTAINER_RUNNING`, `PORT_IN_USE`, `NOT_READY` (it ended, or was not ready in time), `PROBE_FAILED`, `DESTINATION_UNREADY`
+ * description), `CONTAINER_RUNNING`, `PORT_IN_USE`, `NOT_READY` (it ended, or was not ready in time), `ADDRESS_UNKNOWN`, `DESTINATION_UNREADY`
  * (a host can't take an application over), `CLOCK_DIFFERS`, `APPLICATION_BUSY` (this process is doing something else with it),
  * `MOVE_UNFINISHED` (the volume has moved, and the application does not run yet).
  */
 export class ContainerError extends FlockerError {}
+
+/**
  * A router can't do what was asked. `ROUTE_UNKNOWN` (no such route), `PORT_IN_USE` (another program listens there), `PORT_DENIED` (this
- * user may not listen there), `ROUTER_FAILED` (the proxy refused, did not answer, or did not start), `ROUTER_CLOSED`.
+ * user may not listen there), `ROUTER_FAILED` (the proxy refused, did not answer, or did not start), `ROUTER_CLOSED`, `ROUTE_CONFLICT` (the address is another
+ * application's), `ROUTE_STALE` (a later owner of the application has said where it leads).
  */
 export class RoutingError extends FlockerError {}
 

@@ -1,4 +1,24 @@
 import { type Logger, pino } from 'pino'
+import {
+  type Application,
+  type ContainerInfo,
+  ContainersHost,
+  type EngineCall,
+  inspectContainer,
+  keepApplications,
+  listContainers,
+  Routes,
+  removeContainer,
+  type StartContainerOptions,
+  type StopContainerOptions,
+  Supervisor,
+  serveContainers,
+  startContainer,
+  stopContainer,
+  type Unkept,
+  type WaitReadyOptions,
+  waitReady,
+} from './containers/index.js'
 import { ArgumentError, type NamedPoint, TransportError, ZfsError } from './errors.js'
 import { chooseEngine, closePool, defaultEngine, openPool, version } from './lzc/index.js'
 import { type Recovery, startRecovery } from './recovery.js'
@@ -20,9 +40,11 @@ import {
   serve,
   type VolumeStatus,
 } from './replication/index.js'
+import type { Router } from './routing/index.js'
 import {
   type Connection,
   type Credentials,
+  certifiedAddress,
   checkRules,
   connect,
   listen,
@@ -46,6 +68,7 @@ import {
   type LeaseOptions,
   listVolumes,
   type OwnershipRegistry,
+  onVolumeEvent,
   openVolume,
   type Promoted,
   type PromoteOptions,
@@ -98,6 +121,15 @@ export interface HostOptions {
   /** Where it is decided who owns a volume, if the hosts are not to do so themselves. */
   registry?: OwnershipRegistry
   /**
+   * The socket of the container engine of this machine, Docker's or Podman's: then applications are kept running where their volumes
+   * are served, and nowhere else. `true` for `/var/run/docker.sock`.
+   */
+  engine?: string | true
+  /** The proxy of this machine, at which clients of applications are led to the hosts that run them. The host closes it. docs/routing.md */
+  router?: Router
+  /** Where the other hosts reach what runs here, an address or a name. Default: the first in this host's certificate. */
+  address?: string
+  /**
    * `background`, the default: bring all volumes to where they belong, at once as far as no other host is needed, and go on with the others
    * until they are. `none`: leave them as they are, until {@link Host.recover} is called.
    */
@@ -128,8 +160,13 @@ export class Host implements AsyncDisposable {
   readonly #claims = new Claims()
   readonly #servers = new Set<Server>()
   readonly #peers = new Set<Peer>()
+  /** Of those that this host has connected to by itself, by address. */
+  readonly #at = new Map<string, Peer>()
   readonly #guard: VolumeGuard
+  readonly #containers: ContainersHost
   #recovery: Recovery | undefined
+  #supervisor: Supervisor | undefined
+  readonly #ends: (() => void)[] = []
   #closed = false
 
   /** @internal */
@@ -142,12 +179,21 @@ export class Host implements AsyncDisposable {
     private readonly logger: Logger,
     private readonly closePool: () => Promise<void>,
     private readonly peerAddresses: readonly string[],
-    registry: OwnershipRegistry | undefined,
+    private readonly options: Pick<HostOptions, 'registry' | 'engine' | 'router' | 'address'>,
   ) {
     const { identity } = credentials
+    const { registry, engine, router, address = certifiedAddress(credentials) } = options
     const host: VolumesHost = { identity, root, logger, claims: this.#claims, registry }
     this.#guard = new VolumeGuard(host)
     host.guard = this.#guard
+    this.#containers = new ContainersHost(host, {
+      socketPath: typeof engine === 'string' ? engine : undefined,
+      address,
+      routes: new Routes(router, logger),
+      peers: (signal) => this.#reachAll(signal),
+      reach: (identity, signal) => this.#reach(identity, signal),
+      nudge: () => this.#supervisor?.nudge(),
+    })
   }
 
   /** @internal This host, as what replicates sees it. */
@@ -160,6 +206,14 @@ export class Host implements AsyncDisposable {
     const unsettled = await settleHere(this.#guard.host)
     for (const { volume, why } of unsettled) this.logger.warn({ volume, err: why }, 'not settled yet')
     this.#recovery = startRecovery((signal) => this.recover({ signal }), this.logger, unsettled.length > 0)
+    if (this.options.engine === undefined) return
+    const supervisor = new Supervisor(this.#containers)
+    const unsubscribe = onVolumeEvent(({ dataset, step, at }) => {
+      if (at === 'end' && (step === 'serve' || step === 'cutOff') && dataset.startsWith(`${this.root}/`))
+        supervisor.nudge()
+    })
+    this.#supervisor = supervisor
+    this.#ends.push(unsubscribe)
   }
 
   /** The name in this host's certificate. */
@@ -347,6 +401,66 @@ export class Host implements AsyncDisposable {
   }
 
   /**
+   * Starts an application on this host, which must own and serve its volumes. One that runs as described is left alone. It is kept running
+   * from then on, wherever its volume is. docs/containers.md
+   * @throws ArgumentError; OwnershipError `NOT_OWNER`, `IN_USE`, `HANDOFF_UNDER_WAY`, `OWNER_UNCONFIRMED`
+   * @throws ContainerError `IMAGE_MISSING`, `NAME_TAKEN`, `CONTAINER_DIFFERS`, `PORT_IN_USE`, `ENGINE_UNAVAILABLE`, `ENGINE_PERMISSION`,
+   *   `ENGINE_FAILED`: nothing is left of it
+   */
+  async startContainer(application: Application, options?: StartContainerOptions): Promise<ContainerInfo> {
+    return startContainer(this.#containers, application, options)
+  }
+
+  /**
+   * Stops an application of this host's, and waits until it has: it is killed after its `stopSeconds`. It stays stopped, also on a host that
+   * its volume moves to. One that is stopped, or is not there, is left alone.
+   * @returns its container, if there is one
+   * @throws ContainerError `NAME_TAKEN`, and those of the engine
+   */
+  async stopContainer(name: string, options?: StopContainerOptions): Promise<ContainerInfo | undefined> {
+    return stopContainer(this.#containers, name, options)
+  }
+
+  /**
+   * Removes an application from this host: its container, and what its volume's record says of it. The volume stays, with its data.
+   * @param options.stop stop it first; by default one that runs is an error
+   * @throws ContainerError `CONTAINER_RUNNING`, `NAME_TAKEN`, and those of the engine
+   */
+  async removeContainer(name: string, options?: StopContainerOptions & { stop?: boolean }): Promise<void> {
+    await removeContainer(this.#containers, name, options)
+  }
+
+  /**
+   * What the engine knows of an application's container on this host.
+   * @throws ContainerError `CONTAINER_UNKNOWN`, `NAME_TAKEN`, and those of the engine
+   */
+  async inspectContainer(name: string, call?: EngineCall): Promise<ContainerInfo> {
+    return inspectContainer(this.#containers, name, call)
+  }
+
+  /** All containers of this host's applications, those that have ended too, by name. Other containers are left out. */
+  async listContainers(call?: EngineCall): Promise<ContainerInfo[]> {
+    return listContainers(this.#containers, call)
+  }
+
+  /**
+   * Waits until an application of this host's runs, and its health probe says that it is ready.
+   * @throws ContainerError `NOT_READY`: it ended, or was not ready in time; `CONTAINER_UNKNOWN`; AbortError `ABORTED`
+   */
+  async waitReady(name: string, options?: WaitReadyOptions): Promise<ContainerInfo> {
+    return waitReady(await this.#containers.engine(options?.signal), this.identity, name, options)
+  }
+
+  /**
+   * Starts what is to run on the volumes that this host serves, and stops what runs on those that it does not own any more. With
+   * `engine` it is done in the background.
+   * @returns what is left, and why
+   */
+  async keepApplications({ signal }: { signal?: AbortSignal } = {}): Promise<Unkept[]> {
+    return keepApplications(this.#containers, signal)
+  }
+
+  /**
    * Connects to a peer's agent over mutual TLS.
    *
    * @param address `HOST` or `HOST:PORT`, `[IPV6]:PORT`; the default port is 4523
@@ -388,6 +502,7 @@ export class Host implements AsyncDisposable {
       handlers: [
         ...serve({ ...this.local, rules: options.authorize }),
         ...serveVolumes({ ...this.local, rules: options.authorize }, this.#guard),
+        ...serveContainers({ ...this.local, rules: options.authorize }, this.#containers),
       ],
       logger,
     })
@@ -401,12 +516,14 @@ export class Host implements AsyncDisposable {
    * @throws ZfsError `BUSY`: something of yours is still using that pool
    */
   async close(): Promise<void> {
-    await this.#recovery?.stop()
+    for (const end of this.#ends) end()
+    await Promise.all([this.#recovery?.stop(), this.#supervisor?.stop()])
     const servers = [...this.#servers].map((server) => server.close())
     const peers = [...this.#peers].map((peer) => peer.close())
     await Promise.all([...servers, ...peers])
     await this.#claims.settled()
     if (this.#closed) return
+    await this.options.router?.close()
     await this.closePool()
     this.#closed = true
   }
@@ -444,6 +561,30 @@ export class Host implements AsyncDisposable {
     })
   }
 
+  /** The other hosts of the cluster, as far as they answer within a moment. */
+  async #reachAll(signal: AbortSignal | undefined): Promise<Peer[]> {
+    const reached = await Promise.all(this.peerAddresses.map((address) => this.#reachAt(address, signal)))
+    const peers = [...reached.filter((peer) => peer !== undefined), ...this.#peers].filter((peer) => peer.isOpen)
+    return [...new Map(peers.map((peer) => [peer.identity, peer])).values()]
+  }
+
+  async #reachAt(address: string, signal: AbortSignal | undefined): Promise<Peer | undefined> {
+    const known = this.#at.get(address)
+    if (known?.isOpen) return known
+    try {
+      const peer = await this.connect(address, {
+        timeoutMilliseconds: 3000,
+        ...(signal === undefined ? {} : { signal }),
+      })
+      this.#at.set(address, peer)
+      return peer
+    } catch (error) {
+      if (signal?.aborted) throw error
+      this.logger.debug({ err: error, address }, 'a host can not be reached')
+      return undefined
+    }
+  }
+
   #hello(): { zfs: string } {
     return { zfs: this.zfsVersion }
   }
@@ -466,9 +607,9 @@ export async function openHost(options: HostOptions): Promise<Host> {
   const pool = poolOf(root)
   const opened = embedded !== undefined && (await openEmbedded(embedded, pool, options.embedded === undefined))
   const close = async (): Promise<void> => (opened ? closePool(pool) : undefined)
-  const { logger = pino({ enabled: false }), peers = [], registry, recovery = 'background' } = options
+  const { logger = pino({ enabled: false }), peers = [], recovery = 'background' } = options
   for (const address of peers) parseAddress(address)
-  const host = new Host(root, loaded, module, logger, close, peers, registry)
+  const host = new Host(root, loaded, module, logger, close, peers, options)
   try {
     if (recovery === 'background') await host.startRecovery()
     return host

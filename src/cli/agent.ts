@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { z } from 'zod'
 import { ArgumentError } from '../errors.js'
 import { defaultPort, openHost } from '../host.js'
+import { openBuiltInRouter, openHaproxyRouter, type Router } from '../routing/index.js'
 import { type Rule, VERBS } from '../transport/index.js'
 import { collect, type HostFlags, hostOptions, parsePort, withHostFlags } from './options.js'
 
@@ -13,6 +14,9 @@ interface AgentFlags extends HostFlags {
   address?: string
   authorize: string
   peer?: string[]
+  engine?: string | true
+  router?: string | true
+  advertise?: string
 }
 
 const rulesFile = z.array(
@@ -37,6 +41,15 @@ export function agentCommand(): Command {
     .option('--port <number>', 'port to listen on', parsePort, defaultPort)
     .option('--address <address>', 'address to listen on (default: all)')
     .option('--peer <host>', 'another host of the cluster, HOST or HOST:PORT; repeat for more', collect)
+    .option('--engine [socket]', 'keep applications running in containers (default: /var/run/docker.sock)')
+    .option(
+      '--router [directory]',
+      'lead clients of applications to the hosts that run them; by HAProxy, in that directory',
+    )
+    .option(
+      '--advertise <address>',
+      "where other hosts reach what runs here (default: the certificate's first address)",
+    )
     .action(serve)
 }
 
@@ -44,11 +57,26 @@ async function serve(flags: AgentFlags): Promise<void> {
   const authorize = await readRules(flags.authorize)
   const logger = pino({ name: 'flocker-zfs' })
   const { port, address, peer: peers = [] } = flags
-  await using host = await openHost({ ...hostOptions(flags), logger, peers, recovery: 'background' })
+  const { engine, advertise } = flags
+  const router = await openRouter(flags.router)
+  await using host = await openHost({
+    ...hostOptions(flags),
+    logger,
+    peers,
+    recovery: 'background',
+    ...(engine === undefined ? {} : { engine }),
+    ...(router === undefined ? {} : { router }),
+    ...(advertise === undefined ? {} : { address: advertise }),
+  })
   const server = await host.listen({ port, authorize, ...(address === undefined ? {} : { address }) })
   logger.info({ port: server.port, identity: host.identity, root: host.root, zfs: host.zfsVersion }, 'listening')
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
   logger.info('closing')
+}
+
+async function openRouter(directory: AgentFlags['router']): Promise<Router | undefined> {
+  if (directory === undefined) return undefined
+  return directory === true ? openBuiltInRouter() : openHaproxyRouter({ directory })
 }
 
 async function readRules(file: string): Promise<Rule[]> {

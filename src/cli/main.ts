@@ -3,9 +3,11 @@ import { Command } from 'commander'
 import { FlockerError } from '../errors.js'
 import { agentCommand } from './agent.js'
 import { certsCommand } from './certs.js'
+import { containersCommand } from './containers.js'
 import { followCommand } from './follow.js'
 import { acquireCommand, handoffCommand } from './handoff.js'
 import { inspectCommand } from './inspect.js'
+import { moveCommand } from './move.js'
 import { promoteCommand } from './promote.js'
 import { pruneCommand } from './prune.js'
 import { pullCommand, pushCommand } from './replicate.js'
@@ -25,6 +27,8 @@ async function main(): Promise<void> {
     .addCommand(handoffCommand())
     .addCommand(acquireCommand())
     .addCommand(followCommand())
+    .addCommand(containersCommand())
+    .addCommand(moveCommand())
     .addCommand(promoteCommand())
     .addCommand(statusCommand())
     .addCommand(pruneCommand())

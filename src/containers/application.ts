@@ -114,7 +114,7 @@ const probe = z.discriminatedUnion('kind', [
 ])
 
 /** @internal Also what comes from a peer, or from a pool, is read with it. */
-export const applicationSchema = z
+export const applicationSchema: z.ZodType<Application> = z
   .strictObject({
     name: z.string().regex(/^[a-z0-9][a-z0-9_.-]{0,62}$/, 'lower-case letters, digits, "_", "." and "-", at most 63'),
     image: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.:/@-]{0,254}$/, 'the name of an image'),

@@ -17,6 +17,7 @@ const coded = {
   ReplicationError: errors.ReplicationError,
   OwnershipError: errors.OwnershipError,
   ContainerError: errors.ContainerError,
+  RoutingError: errors.RoutingError,
   FlockerError,
 }
 const single = {

@@ -1,0 +1,110 @@
+/** What is to run on a volume, kept in the volume's own record: it goes where the volume goes. */
+import { z } from 'zod'
+import { ContainerError, FlockerError, OwnershipError } from '../errors.js'
+import { changeApplication, longestValue, readApplications, type VolumesHost } from '../volumes/index.js'
+import { type Application, applicationSchema, primaryVolume } from './application.js'
+
+/** What the owner of a volume wants of the application on it. */
+export interface Desired {
+  application: Application
+  /** Whether it is to run. */
+  running: boolean
+  /** The process that moves it, or is about to start or stop it: as long as that lives, nobody else does either. */
+  held?: { host: string; process: string } | undefined
+}
+
+/** What is to run on a volume that this host has, as its owner or not. */
+export interface DesiredHere extends Desired {
+  /** The volume's name below the root. */
+  volume: string
+  /** Whether this host owns it. */
+  owned: boolean
+  /** Whether this host serves it: it is writable here, and mounted. */
+  served: boolean
+  /** The owner's identity, and since which epoch. */
+  owner: { host: string; epoch: bigint }
+}
+
+const schema = z.object({
+  application: applicationSchema,
+  running: z.boolean(),
+  held: z.object({ host: z.string(), process: z.string() }).optional(),
+})
+
+/** @throws ContainerError `INVALID_ARGUMENT`: it is too long to be kept */
+export function encodeDesired({ application, running, held }: Desired): string {
+  const text = JSON.stringify({ running, held, application })
+  const bytes = Buffer.byteLength(text)
+  if (bytes <= longestValue) return text
+  throw new ContainerError(
+    'INVALID_ARGUMENT',
+    `The description of ${application.name} has ${bytes} bytes as JSON: a volume's record can hold ${longestValue}`,
+    { next: 'Give it less of an environment, or keep that in a file of the volume.' },
+  )
+}
+
+/** @throws FlockerError `RECORD_INVALID` */
+export function decodeDesired(text: string, dataset: string): Desired {
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new FlockerError('RECORD_INVALID', `What runs on ${dataset} is not described as it was written there`, {
+      dataset,
+      cause,
+      next: `Look at it: zfs get flocker-zfs:application ${dataset}. Nothing is started or stopped meanwhile.`,
+    })
+  }
+}
+
+/** All applications that have a volume here. */
+export async function readAllDesired(host: VolumesHost): Promise<DesiredHere[]> {
+  const found: DesiredHere[] = []
+  for (const { text, dataset, ...rest } of await readApplications(host)) {
+    try {
+      found.push({ ...rest, ...decodeDesired(text, dataset) })
+    } catch (error) {
+      host.logger.error({ err: error, volume: dataset }, 'what runs on the volume can not be read')
+    }
+  }
+  return found
+}
+
+/**
+ * Notes what is to run on its volume, if it has one.
+ * @returns what was noted there before
+ * @throws OwnershipError `NOT_OWNER`; `IN_USE`: another application is to run there
+ */
+export async function noteDesired(host: VolumesHost, desired: Desired): Promise<Desired | undefined> {
+  const { application } = desired
+  const volume = primaryVolume(application)
+  if (volume === undefined) return undefined
+  return change(host, volume, application.name, encodeDesired(desired))
+}
+
+/** Takes back what {@link noteDesired} noted, or notes that nothing is to run on the volume any more. */
+export async function restoreDesired(
+  host: VolumesHost,
+  application: Application,
+  before: Desired | undefined,
+): Promise<void> {
+  const volume = primaryVolume(application)
+  if (volume === undefined) return
+  await change(host, volume, application.name, before && encodeDesired(before))
+}
+
+async function change(
+  host: VolumesHost,
+  volume: string,
+  name: string,
+  text: string | undefined,
+): Promise<Desired | undefined> {
+  const before = await changeApplication(host, volume, (present, dataset) => {
+    const other = present === undefined ? undefined : decodeDesired(present, dataset).application.name
+    if (other === undefined || other === name) return text
+    throw new OwnershipError('IN_USE', `${other} is to run on ${dataset}, not ${name}`, {
+      dataset,
+      next: `Remove ${other} first.`,
+    })
+  })
+  return before === undefined ? undefined : decodeDesired(before, volume)
+}

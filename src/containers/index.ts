@@ -1,0 +1,32 @@
+export {
+  type Application,
+  type ApplicationLink,
+  type ApplicationPort,
+  type ApplicationRoute,
+  type ApplicationVolume,
+  type Probe,
+  type ProbeTimes,
+  parseApplication,
+  type RestartPolicy,
+} from './application.js'
+export { ContainersHost } from './context.js'
+export type { EngineCall } from './engine.js'
+export { type MoveEvent, onMoveEvent } from './events.js'
+export type { ContainerInfo, ContainerState } from './info.js'
+export { keepApplications, type Unkept } from './keep.js'
+export {
+  inspectContainer,
+  listContainers,
+  removeContainer,
+  type StartContainerOptions,
+  type StopContainerOptions,
+  startContainer,
+  stopContainer,
+} from './lifecycle.js'
+export { moveContainer } from './move.js'
+export type { MoveOptions, MovePhase, MoveResult } from './move-options.js'
+export { type WaitReadyOptions, waitReady } from './probe.js'
+export { type RequestedMove, type RequestMoveOptions, requestMove } from './request-move.js'
+export { Routes } from './routes.js'
+export { serveContainers, startHere } from './serve.js'
+export { Supervisor } from './supervise.js'

@@ -1,0 +1,58 @@
+import { throwIfAborted } from '../errors.js'
+import type { MovePhase } from './move-options.js'
+
+const names: readonly MovePhase[] = [
+  'check',
+  'image',
+  'copy',
+  'checkpoint',
+  'hold',
+  'stop',
+  'push',
+  'start',
+  'ready',
+  'switch',
+  'tidy',
+]
+
+/** Tells of the phases of a move, and takes their times. */
+export class MovePhases {
+  readonly #began = performance.now()
+  readonly #times = new Map<MovePhase, number>()
+
+  constructor(
+    private readonly what: string,
+    private readonly onPhase: ((phase: MovePhase) => void) | undefined,
+    private readonly tell: (phase: MovePhase) => void,
+  ) {}
+
+  /** @param signal ends the move before the phase, if it may still be ended */
+  async run<T>(phase: MovePhase, signal: AbortSignal | undefined, body: () => Promise<T>): Promise<T> {
+    throwIfAborted(signal, this.what)
+    this.begin(phase)
+    const began = performance.now()
+    try {
+      return await body()
+    } finally {
+      this.add(phase, performance.now() - began)
+    }
+  }
+
+  begin(phase: MovePhase): void {
+    this.tell(phase)
+    this.onPhase?.(phase)
+  }
+
+  add(phase: MovePhase, milliseconds: number): void {
+    this.#times.set(phase, (this.#times.get(phase) ?? 0) + milliseconds)
+  }
+
+  times(): Record<MovePhase, number> {
+    const entries = names.map((name) => [name, this.#times.get(name) ?? 0] as const)
+    return Object.fromEntries(entries) as Record<MovePhase, number>
+  }
+
+  total(): number {
+    return performance.now() - this.#began
+  }
+}

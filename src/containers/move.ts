@@ -1,0 +1,342 @@
+/** Moves an application to another host, its volume along, while its clients wait at the front. */
+import {
+  AbortError,
+  ContainerError,
+  FlockerError,
+  NotSupportedError,
+  type TransportError,
+  throwIfAborted,
+} from '../errors.js'
+import { isTransient, type Peer } from '../replication/index.js'
+import { type HandoffResult, handoffForApplication, openVolume, thisProcess } from '../volumes/index.js'
+import { type Application, primaryVolume } from './application.js'
+import { type ContainersHost, containersOf, exclusively } from './context.js'
+import { type Desired, noteDesired } from './desired.js'
+import type { Engine } from './engine.js'
+import { announceMove } from './events.js'
+import { exec } from './exec.js'
+import { requireImage } from './images.js'
+import { type ContainerInfo, isAlive } from './info.js'
+import { discard, placeFor, requireOurs, run, stopAndWait } from './lifecycle.js'
+import { checkApplication, type RouteChange, startApplication } from './messages.js'
+import type { MoveOptions, MoveResult } from './move-options.js'
+import { MovePhases } from './move-phases.js'
+import { waitReady } from './probe.js'
+import { havePulled, sendImage } from './send-image.js'
+
+const defaultHold = 60_000
+const defaultReady = 60_000
+const defaultClock = 60_000
+const checkpointMilliseconds = 60_000
+const stopGrace = 90_000
+/** How long to try to have the application started there, once the peer owns its volume, beyond the time it may take, in milliseconds. */
+const tellMilliseconds = 60_000
+
+interface Move {
+  context: ContainersHost
+  engine: Engine
+  peer: Peer
+  application: Application
+  container: ContainerInfo
+  options: MoveOptions
+  phases: MovePhases
+  epoch: bigint
+}
+
+/**
+ * Moves an application of this host's to a peer: checks that the peer can run it, brings the image and the volume there while it is in use,
+ * has clients wait, stops it, brings the rest, makes the peer the owner of the volume, has it started there, waits until it is ready, and
+ * leads the clients there. Whatever fails before the volume's owner has changed, it runs here again. Afterwards it is the peer's to run,
+ * which goes on trying. The peer must allow this host `run`, `receive` and `own`.
+ *
+ * @param application its name, or itself
+ * @throws ContainerError `DESTINATION_UNREADY`, `CONTAINER_UNKNOWN`, `NOT_READY` (it does not run here), `IMAGE_MISSING`,
+ *   `CLOCK_DIFFERS`: nothing was stopped
+ * @throws all that {@link handoffVolume} can end with: it runs here
+ * @throws ContainerError `MOVE_UNFINISHED`: the peer owns the volume, and could not start the application yet
+ */
+export async function moveContainer(
+  application: string | Pick<Application, 'name'>,
+  peer: Peer,
+  options: MoveOptions = {},
+): Promise<MoveResult> {
+  const context = containersOf(peer.host)
+  const name = typeof application === 'string' ? application : application.name
+  return exclusively(context, name, async () => {
+    const { signal } = options
+    const engine = await context.engine(signal)
+    const container = await requireOurs(engine, context.identity, name, { signal })
+    if (container.state !== 'running') {
+      throw new ContainerError('NOT_READY', `${name} does not run on ${context.identity}: it is ${container.state}`, {
+        next: 'Start it, or move its volume alone.',
+      })
+    }
+    const what = `Moving ${name} to ${peer.identity}`
+    const phases = new MovePhases(what, options.onPhase, (phase) =>
+      announceMove({ application: name, from: context.identity, to: peer.identity, phase }),
+    )
+    const { application: described, epoch } = container
+    const move: Move = { context, engine, peer, application: described, container, options, phases, epoch }
+    const imageBytes = await prepare(move)
+    const moved = primaryVolume(described) === undefined ? await moveStateless(move) : await moveStateful(move)
+    return {
+      application: name,
+      host: peer.identity,
+      imageBytes,
+      ...moved,
+      milliseconds: phases.total(),
+      phases: phases.times(),
+    }
+  })
+}
+
+/** Checks and brings what can be checked and brought while the application runs. @returns bytes of the image that were sent */
+async function prepare({ engine, peer, application, container, options, phases }: Move): Promise<bigint> {
+  const { signal, image = 'stream' } = options
+  if ((application.volumes ?? []).length > 1) {
+    throw new NotSupportedError(`${application.name} has more than one volume: they can't change hands in one step`, {
+      next: 'Put all of its data below one volume.',
+    })
+  }
+  const imageId = await phases.run('check', signal, () => checkPeer(peer, application, options))
+  await requireImage(engine, container.imageId, peer.host.identity, { signal })
+  return phases.run('image', signal, async () => {
+    if (imageId === container.imageId) return 0n
+    if (image === 'stream') return sendImage(engine, peer, application, signal)
+    if (image === 'pull') await havePulled(peer, application, container.imageId, signal)
+    else {
+      throw new ContainerError('IMAGE_MISSING', `${peer.identity} lacks the image ${application.image}`, {
+        peer: peer.identity,
+        next: "Load it there; or have this host's sent: { image: 'stream' }.",
+      })
+    }
+    return 0n
+  })
+}
+
+/** @returns the ID of the image of that name there @throws ContainerError `DESTINATION_UNREADY`, `CLOCK_DIFFERS` */
+async function checkPeer(
+  peer: Peer,
+  application: Application,
+  { signal, clockMilliseconds = defaultClock }: MoveOptions,
+): Promise<string | undefined> {
+  const asked = Date.now()
+  const { problems, imageId, now } = await peer.connection.request(
+    checkApplication,
+    { application },
+    signal && { signal },
+  )
+  const answered = Date.now()
+  if (problems.length > 0) {
+    const [first] = problems
+    throw new ContainerError(
+      'DESTINATION_UNREADY',
+      `${peer.identity} can't run ${application.name}: ${problems.map(({ code, message }) => `${message} [${code}]`).join('; ')}`,
+      { peer: peer.identity, ...(first?.code === 'NOT_AUTHORIZED' ? { next: 'Its rules must allow it.' } : {}) },
+    )
+  }
+  const off = now < asked ? asked - now : Math.max(0, now - answered)
+  if (off > clockMilliseconds) {
+    throw new ContainerError('CLOCK_DIFFERS', `The clocks of ${peer.identity} and this host differ by ${off} ms`, {
+      peer: peer.identity,
+      next: 'Set them; or say how much they may differ: { clockMilliseconds }.',
+    })
+  }
+  return imageId
+}
+
+type Moved = Pick<MoveResult, 'epoch' | 'pauseMilliseconds' | 'handoff' | 'fronts'>
+
+/** One without volumes may run twice for a moment. */
+async function moveStateless(move: Move): Promise<Moved> {
+  const { context, application, options, phases } = move
+  const { signal } = options
+  const began = performance.now()
+  const started = await startThere(move, signal)
+  const fronts = await phases.run('switch', undefined, () =>
+    changeAll(move, 0n, { kind: 'set', routes: started.routes }),
+  )
+  const pauseMilliseconds = performance.now() - began
+  context.leading.delete(application.name)
+  await tidy(move)
+  return { epoch: 0n, pauseMilliseconds, handoff: undefined, fronts }
+}
+
+async function moveStateful(move: Move): Promise<Moved> {
+  const { context, application, phases } = move
+  await hold(move)
+  const stopping = { began: 0, stopped: undefined as Promise<unknown> | undefined }
+  let handoff: HandoffResult
+  try {
+    handoff = await handOver(move, stopping)
+  } catch (error) {
+    await noteDesired(context.host, { application, running: true }).catch(ignoreOthers)
+    throw error
+  }
+  context.leading.delete(application.name)
+  // It is the peer's from here on: nothing of what follows can be taken back.
+  const started = await finish(move, () => startThere(move, undefined))
+  const fronts = await phases.run('switch', undefined, () =>
+    changeAll(move, handoff.epoch, { kind: 'set', routes: started.routes }),
+  )
+  const pauseMilliseconds = performance.now() - stopping.began
+  await tidy(move)
+  return { epoch: handoff.epoch, pauseMilliseconds, handoff, fronts }
+}
+
+/** From then on no other process of this host touches it, as long as this one lives. */
+async function hold({ context, application }: Move): Promise<void> {
+  const held: Desired['held'] = { host: context.identity, process: await thisProcess() }
+  await noteDesired(context.host, { application, running: true, held })
+}
+
+/** The handoff may have been committed, and then it is another's to say. */
+function ignoreOthers(error: unknown): void {
+  if (!(error instanceof FlockerError) || error.code !== 'NOT_OWNER') throw error
+}
+
+async function handOver(
+  move: Move,
+  stopping: { began: number; stopped: Promise<unknown> | undefined },
+): Promise<HandoffResult> {
+  const { context, application, peer, options, phases } = move
+  const { host } = context
+  const { stopSeconds = 30 } = application
+  const {
+    holdMilliseconds: _h,
+    readyMilliseconds: _r,
+    clockMilliseconds: _c,
+    onPhase: _p,
+    image: _i,
+    ...handoff
+  } = options
+  const volume = await openVolume(host.root, primaryVolume(application) as string)
+  const result = await handoffForApplication(volume, peer, {
+    ...handoff,
+    hookMilliseconds: checkpointMilliseconds + stopSeconds * 1000 + stopGrace,
+    onPhase: (phase) => {
+      if (phase === 'copy') phases.begin('copy')
+      if (phase === 'freeze') phases.begin('push')
+    },
+    quiesce: ({ signal }) => quiet(move, stopping, signal),
+    resume: async () => {
+      await stopping.stopped?.catch(() => undefined)
+      await goOn(move)
+    },
+  })
+  const { prepare, copy, freeze, push, commit, take } = result.phases
+  phases.add('copy', prepare + copy)
+  phases.add('push', freeze + push + commit + take)
+  return result
+}
+
+/** Makes the application write out what it can, has clients wait, and stops it. */
+async function quiet(
+  { context, engine, application, container, phases, options, epoch }: Move,
+  stopping: { began: number; stopped: Promise<unknown> | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  const { beforeStop, name, routes = [] } = application
+  if (beforeStop !== undefined) {
+    await phases.run('checkpoint', signal, async () => {
+      const call = { signal, timeoutMilliseconds: checkpointMilliseconds }
+      const { status, output } = await exec(engine, container.id, beforeStop, call)
+      if (status !== 0)
+        throw new Error(`beforeStop of ${name} ended with status ${status}: ${output.trim().slice(-500)}`)
+    })
+  }
+  stopping.began = performance.now()
+  if (routes.length > 0) {
+    await phases.run('hold', signal, async () => {
+      const { holdMilliseconds: milliseconds = defaultHold } = options
+      const addresses = routes.map(({ address }) => address)
+      await context.announce(name, epoch, { kind: 'hold', addresses, milliseconds }, signal)
+    })
+  }
+  const stopped = phases.run('stop', signal, () => stopAndWait(engine, container, signal))
+  stopping.stopped = stopped
+  await stopped
+}
+
+/** It stays here: it runs again, and clients are led to it. */
+async function goOn({ context, engine, application, epoch }: Move): Promise<void> {
+  const { name, routes = [] } = application
+  const running = await run(engine, application, await placeFor(context, application))
+  await waitReady(engine, context.identity, running.name)
+  const addresses = routes.map(({ address }) => address)
+  if (addresses.length > 0) await context.announce(name, epoch, { kind: 'release', addresses })
+}
+
+/** @throws ContainerError `MOVE_UNFINISHED` */
+async function finish<T>({ application, peer }: Move, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (cause) {
+    throw new ContainerError(
+      'MOVE_UNFINISHED',
+      `${peer.identity} owns the volume of ${application.name}, and does not run it yet: ${(cause as Error).message}`,
+      {
+        peer: peer.identity,
+        cause,
+        next: `It goes on trying, as long as its agent runs. See what keeps it: docker logs ${application.name}`,
+      },
+    )
+  }
+}
+
+/** Has it started there. What the loss of a connection has cut short is asked for again. */
+async function startThere(
+  { peer, application, options, phases }: Move,
+  signal: AbortSignal | undefined,
+): Promise<{ routes: Extract<RouteChange, { kind: 'set' }>['routes'] }> {
+  const { name } = application
+  const { readyMilliseconds = defaultReady } = options
+  const stateless = primaryVolume(application) === undefined
+  const deadline = performance.now() + readyMilliseconds + tellMilliseconds
+  phases.begin('start')
+  for (;;) {
+    try {
+      const params = { name, readyMilliseconds, ...(stateless ? { application } : {}) }
+      const started = await peer.connection.request(startApplication, params, signal && { signal })
+      phases.add('start', started.startMilliseconds)
+      phases.add('ready', started.readyMilliseconds)
+      return started
+    } catch (error) {
+      throwIfAborted(signal, `Starting ${name} on ${peer.identity}`)
+      if (!isTransient(error) || performance.now() > deadline) throw error
+      await again(peer, deadline)
+    }
+  }
+}
+
+async function again(peer: Peer, deadline: number): Promise<void> {
+  const left = Math.max(1, deadline - performance.now())
+  try {
+    await peer.reconnect({ signal: AbortSignal.timeout(Math.min(left, 10_000)) })
+  } catch (error) {
+    // Said by the next request, if it stays so until the deadline.
+    if (error instanceof AbortError || !(error instanceof FlockerError)) throw error as TransportError
+  }
+}
+
+/** Here, and on every host of the cluster that can be reached. */
+async function changeAll({ context, application }: Move, epoch: bigint, change: RouteChange): Promise<string[]> {
+  if ((application.routes ?? []).length === 0) return []
+  return context.announce(application.name, epoch, change)
+}
+
+/** What is left here has no use any more; whatever keeps it from being removed is the engine's to say, and no fault of the move's. */
+async function tidy({ context, engine, application, phases }: Move): Promise<void> {
+  await phases.run('tidy', undefined, async () => {
+    try {
+      const left = await requireOurs(engine, context.identity, application.name)
+      if (isAlive(left)) await stopAndWait(engine, left)
+      await discard(engine, left.id)
+    } catch (error) {
+      context.host.logger.warn(
+        { err: error, application: application.name },
+        'what is left of the application stays here',
+      )
+    }
+  })
+}

@@ -1,0 +1,131 @@
+/** What peers may ask of this host about applications, each within its rights. */
+import { ContainerError } from '../errors.js'
+import type { ServeSettings } from '../replication/index.js'
+import { authorize, type Handler, handle, type RequestContext } from '../transport/index.js'
+import { type Application, primaryVolume } from './application.js'
+import { checkHere } from './check.js'
+import type { ContainersHost } from './context.js'
+import { readAllDesired } from './desired.js'
+import { findImage, loadImage, pullImage, requireImage } from './images.js'
+import { removeContainer, startContainer, stopContainer } from './lifecycle.js'
+import {
+  changeRoutes,
+  checkApplication,
+  loadApplicationImage,
+  moveApplication,
+  pullApplicationImage,
+  readRoutes,
+  removeApplication,
+  startApplication,
+  stopApplication,
+} from './messages.js'
+import { moveContainer } from './move.js'
+import { waitReady } from './probe.js'
+import { routesOf } from './where.js'
+
+export function serveContainers({ root, rules }: ServeSettings, context: ContainersHost): Handler[] {
+  const gate = (name: string, peer: string): void => authorize(rules, peer, 'run', `${root}/${name}`)
+  return [
+    handle(checkApplication, async ({ application }, { peer, signal }) => {
+      gate(application.name, peer)
+      const mayTake = (volume: string): void => {
+        for (const verb of ['receive', 'own'] as const) authorize(rules, peer, verb, `${root}/${volume}`)
+      }
+      const { problems, imageId } = await checkHere(context, application, mayTake, signal)
+      return { problems, now: Date.now(), ...(imageId === undefined ? {} : { imageId }) }
+    }),
+    handle(loadApplicationImage, async ({ name, image }, request) => {
+      gate(name, request.peer)
+      return { imageId: await receiveImage(context, image, request) }
+    }),
+    handle(pullApplicationImage, async ({ name, image }, { peer, signal }) => {
+      gate(name, peer)
+      const engine = await context.engine(signal)
+      if ((await findImage(engine, image, { signal })) === undefined) await pullImage(engine, image, { signal })
+      return { imageId: (await requireImage(engine, image, context.identity, { signal })).id }
+    }),
+    handle(startApplication, async ({ name, application, replace = false, readyMilliseconds }, { peer, signal }) => {
+      gate(name, peer)
+      const wanted = application ?? (await applicationHere(context, name))
+      if (wanted.name !== name) throw new ContainerError('INVALID_ARGUMENT', `${wanted.name} is not ${name}`)
+      for (const { volume } of wanted.volumes ?? []) authorize(rules, peer, 'own', `${root}/${volume}`)
+      return startHere(context, wanted, { replace, readyMilliseconds, signal })
+    }),
+    handle(moveApplication, async ({ name, to, ...options }, { peer, signal, emit }) => {
+      gate(name, peer)
+      const target = await context.reach(to, signal)
+      const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+      const moved = await moveContainer(name, target, { ...given, signal, onPhase: (phase) => emit({ phase }) })
+      const { handoff, application: _, host: _h, fronts, ...rest } = moved
+      return { ...rest, fronts: [...fronts], rounds: handoff?.rounds ?? 0, bytes: handoff?.bytes ?? 0n }
+    }),
+    handle(stopApplication, async ({ name }, { peer, signal }) => {
+      gate(name, peer)
+      await stopContainer(context, name, { signal })
+      return {}
+    }),
+    handle(removeApplication, async ({ name }, { peer, signal }) => {
+      gate(name, peer)
+      await removeContainer(context, name, { signal, stop: true })
+      return {}
+    }),
+    handle(changeRoutes, async ({ application, epoch, change }, { peer, signal }) => {
+      gate(application, peer)
+      await context.routes.change(application, epoch, change, signal)
+      return {}
+    }),
+    handle(readRoutes, () => ({
+      applications: [...context.leading].map(([name, { epoch, routes }]) => ({ name, epoch, routes })),
+    })),
+  ]
+}
+
+/** What is to run on a volume of this host's, by its name. */
+async function applicationHere({ host, identity }: ContainersHost, name: string): Promise<Application> {
+  const found = (await readAllDesired(host)).find(({ application, owned }) => owned && application.name === name)
+  if (found !== undefined) return found.application
+  throw new ContainerError('CONTAINER_UNKNOWN', `${identity} owns no volume that ${name} runs on`)
+}
+
+/** @internal Starts an application here, waits until it is ready, and has clients led to it. */
+export async function startHere(
+  context: ContainersHost,
+  application: Application,
+  options: { replace: boolean; readyMilliseconds: number; signal?: AbortSignal },
+) {
+  const { name } = application
+  const { signal, replace, readyMilliseconds } = options
+  const began = performance.now()
+  const container = await startContainer(context, application, { signal, replace })
+  const started = performance.now()
+  const engine = await context.engine(signal)
+  await waitReady(engine, context.identity, name, { signal, timeoutMilliseconds: readyMilliseconds })
+  const ready = performance.now()
+  const routes = routesOf(context, application)
+  const epoch = primaryVolume(application) === undefined ? 0n : container.epoch
+  if (routes.length > 0) await context.routes.change(name, epoch, { kind: 'set', routes }, signal)
+  // All other hosts are told in the background: whoever waits for this one must not wait for those that are off.
+  context.nudge()
+  return { startMilliseconds: started - began, readyMilliseconds: ready - started, epoch, routes }
+}
+
+/** It asks for the archive once the engine is ready to take it. */
+async function receiveImage(
+  context: ContainersHost,
+  image: string,
+  request: RequestContext<{ ticket: string }>,
+): Promise<string> {
+  const { signal } = request
+  const engine = await context.engine(signal)
+  const present = await findImage(engine, image, { signal })
+  const { archive, loaded } = loadImage(engine, { signal })
+  const offer = request.offerData()
+  request.emit({ ticket: offer.ticket })
+  const moving = offer.channel(signal).then((channel) => channel.receive(archive, { signal }))
+  await Promise.all([moving, loaded])
+  const { id } = await requireImage(engine, image, context.identity, { signal })
+  if (present !== undefined && present.id !== id) {
+    context.host.logger.warn({ image, before: present.id, id }, 'the name of an image has moved on to another')
+  }
+  return id
+}
