@@ -1,6 +1,6 @@
 /**
  * Runs the tests and closes with `N passed, N failed`: unit tests here, test/zfs inside a lab host of each profile, test/hosts
- * over several lab hosts, test/conformance on the kernel of each profile and on the embedded engine of each release. Files run
+ * over several lab hosts, test/containers inside a lab host with each container engine, test/conformance on the kernel of each profile and on the embedded engine of each release. Files run
  * side by side, two more than there are cores, but for those named `*.alone.test.ts`, which measure and run by themselves, last. Those
  * named `*.each.test.ts` run once for each release of the embedded engine; those named `*.either.test.ts`, whose subject is what runs on
  * it, in turn with one or the other, and with each where FLOCKER_ZFS_RELEASES=all or a pattern asks for it. Every file has a deadline.
@@ -40,6 +40,7 @@ async function main(): Promise<void> {
   const all = [
     ...(await filesIn('hosts')),
     ...(await filesIn('embedded', eachRelease || patterns.length > 0)),
+    ...(local ? [] : await jobsOn('in-engine-host.js', 'containers', ['docker', 'podman'], (kind) => kind)),
     ...(await guestJobs('zfs')),
     ...(await guestJobs('conformance')),
     ...(await engineJobs('conformance')),
