@@ -1,0 +1,1 @@
+export { type ComposeOptions, readCompose } from './read.js'
