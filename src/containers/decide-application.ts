@@ -34,6 +34,8 @@ export function decideApplication({ application, host }: PlacedApplication, situ
   if (running.length > 1) return blocked('runs-twice', `it runs on ${namesOf(running).join(' and ')}`)
   const place = placeOf(application, running[0], situation)
   if (place.kind === 'blocked') return place
+  const lost = lostVolume(copies, application, situation)
+  if (lost !== undefined) return lost
   const unseen = unseenCopy(application, running, situation)
   if (unseen !== undefined) return unseen
   if (place.at === undefined || place.at === host) return decideHere(application, target)
@@ -79,6 +81,15 @@ function placeOf(app: Application, running: KnownHost | undefined, { standings }
   function place(at: string): Place {
     return { kind: 'at', at, volumes: owned.map(({ name }) => name).sort() }
   }
+}
+
+/** What tells that a volume is lost stays, though it needs it no longer: without it, an empty one would be made in its place. */
+function lostVolume(copies: readonly KnownHost[], app: Application, { standings }: Situation): Decision | undefined {
+  for (const { volume } of copies.flatMap((host) => copyOn(host, app)?.description.volumes ?? [])) {
+    const standing = standings.get(volume)
+    if (standing?.kind === 'blocked' && standing.code === 'lost') return blocked('lost', standing.why, volume)
+  }
+  return undefined
 }
 
 /**

@@ -47,7 +47,7 @@ export function planDeployment(
   const { applications, volumes: described = [], notes = [] } = parseCluster(cluster)
   if (new Set(hosts.map(({ host }) => host)).size !== hosts.length) throw new ArgumentError('A host is there twice')
   const wanted = applications.toSorted((a, b) => compareTexts(a.application.name, b.application.name))
-  const sorted = hosts.toSorted((a, b) => compareTexts(a.host, b.host))
+  const sorted = hosts.map(inOneOrder).toSorted((a, b) => compareTexts(a.host, b.host))
   const volumes = volumesOf(wanted, described)
   const standings = new Map(volumes.map((volume) => [volume.name, standingOf(volume, sorted)]))
   const decisions = new Map<string, Decision>()
@@ -78,6 +78,12 @@ export function planDeployment(
     unknown: sorted.flatMap((each) => (each.known ? [] : [{ host: each.host, why: each.why }])),
     notes,
   }
+}
+
+function inOneOrder(host: HostState): HostState {
+  if (!host.known) return host
+  const byName = (a: { name: string }, b: { name: string }): number => compareTexts(a.name, b.name)
+  return { ...host, applications: host.applications.toSorted(byName), volumes: host.volumes.toSorted(byName) }
 }
 
 /** All volumes that applications use, by name, with what is said of them. */
@@ -121,7 +127,7 @@ function settle(work: Work, { remove }: Others): ReturnType<typeof settleClaims>
 function findOthers({ hosts, wanted, decisions, standings }: Work, removeOthers: boolean): Others {
   const others: Others = { remove: [], left: [] }
   for (const { host, applications } of knownHosts(hosts)) {
-    for (const { name, description } of applications.toSorted((a, b) => compareTexts(a.name, b.name))) {
+    for (const { name, description } of applications) {
       const placed = wanted.find(({ application }) => application.name === name)
       const decision = decisions.get(name)
       const moves = decision?.kind === 'act' && decision.action.kind === 'move' && decision.action.host === host
