@@ -1,4 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how Compose writes variables
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Application } from '../../src/containers/application.js'
@@ -267,6 +269,9 @@ test('YAML: anchors, merges, and what is none', () => {
   assert.match(problemsOf(service('image: j')).join(), /f:5: services.a.image: is there twice/)
   assert.match(problemsOf(service('command: !reset null')).join(), /f:5: not the YAML.*!reset/)
   assert.match(problemsOf(service('command: *nowhere')).join(), /f:5: /)
+  for (const form of ['{ __proto__: x }', '[__proto__=x]']) {
+    assert.match(problemsOf(service(`environment: ${form}`)).join(), /f:5: .*__proto__: not supported as a name/)
+  }
   assert.match(problemsOf('').join(), /has no services/)
   assert.match(problemsOf('[]').join(), /f:1: must be a map/)
   assert.match(
@@ -363,6 +368,30 @@ test('health of other forms', () => {
   assert.is(health('{ test: [NONE] }'), undefined)
   assert.is(health('{ disable: true }'), undefined)
   assert.match(problemsOf(service('healthcheck: { test: [CMD] }')).join(), /healthcheck.test: must be/)
+})
+
+test('the example of the documentation', () => {
+  const page = readFileSync(join(__dirname, '../../../docs/deploy.md'), 'utf8')
+  const example = /```yaml\n(.*?)```/s.exec(page)?.[1] ?? ''
+  const { applications, notes } = readCompose(example, { environment: { POSTGRES_PASSWORD: 'secret' } })
+  assert.equal(
+    applications.map(({ application, host }) => [application.name, host, application.routes]),
+    [
+      ['db', 'alpha', [{ address: 'tcp:15432', port: 5432 }]],
+      ['web', 'beta', [{ address: 'http:shop.example', port: 8080 }]],
+    ],
+  )
+  assert.equal(notes, ['services.web.restart: unless-stopped is taken as always'])
+})
+
+test('limits are said in two ways', () => {
+  const limited = (...lines: string[]): string[] => problemsOf(service(...lines))
+  assert.equal(limited('mem_limit: 64m', 'deploy: { resources: { limits: { memory: 65536k } } }'), [])
+  assert.match(limited('cpus: 1', 'deploy: { resources: { limits: { cpus: 2 } } }').join(), /limits.cpus: says 2, and/)
+  assert.equal(limited('mem_limit: 1m'), ['f:5: services.a.mem_limit: at least 6 MiB'])
+  assert.equal(limited('deploy: { resources: { limits: { memory: 1m } } }'), [
+    'f:2: services.a: memory: at least 6 MiB',
+  ])
 })
 
 test('restart is said in two ways', () => {

@@ -83,9 +83,10 @@ function putVolume(world: World, name: string, owner: string, random: Random): v
       : owner
     machine.volumes.set(name, { ...base, owner: believed, epoch: behind ? epoch - 1n : epoch, served: false })
   }
+  // An owner that nobody can ask is the only one: a host serves a volume only while no other may have been promoted.
   const rival = pick([...world.keys()], random)
-  if (random(25) === 0)
-    world.get(rival)?.volumes.set(name, { ...base, owner: rival, epoch: epoch + BigInt(random(2)), served: true })
+  if (random(25) !== 0 || ![owner, rival].every((host) => world.get(host)?.known)) return
+  world.get(rival)?.volumes.set(name, { ...base, owner: rival, epoch: epoch + BigInt(random(2)), served: true })
 }
 
 function putApplication(world: World, description: Application, host: string, random: Random, only?: 'stopped'): void {

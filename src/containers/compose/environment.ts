@@ -9,7 +9,8 @@ export function readEnvironment(value: Value, variables: Variables, problems: Pr
   const entries: [string, string][] = []
   const add = (place: Value, name: string, text: string | undefined): void => {
     const found = text ?? (Object.hasOwn(variables, name) ? variables[name] : undefined)
-    if (found === undefined) problems.add(place, `${name} has no value here, and is not set outside`)
+    if (name === '__proto__') problems.add(place, `${name}: not supported as a name`)
+    else if (found === undefined) problems.add(place, `${name} has no value here, and is not set outside`)
     else if (entries.some(([other]) => other === name)) problems.add(place, `${name} is there twice`)
     else entries.push([name, found])
   }

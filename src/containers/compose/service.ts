@@ -57,8 +57,9 @@ export function readService(name: string, service: Fields, context: ServiceConte
     const [field, ...below] = path.map(String)
     // Then it is a problem already.
     if (field === 'image' && application.image === undefined) continue
-    const where = below.length === 0 ? '' : `${below.join('.')}: `
-    service.problem(keys[field ?? ''] ?? field ?? '', `${where}${message}`)
+    const key = keys[field ?? ''] ?? field ?? ''
+    const where = service.has(key) ? below : path.map(String)
+    service.problem(key, where.length === 0 ? message : `${where.join('.')}: ${message}`)
   }
   return parsed.success && host !== undefined ? { application: parsed.data, host } : undefined
 }

@@ -150,6 +150,8 @@ class TreeReader {
       }
       const name = String(key.source ?? key.value)
       const below = path === '' ? name : `${path}.${name}`
+      // Objects have it already, and what is put there is lost.
+      if (name === '__proto__') this.problems.add({ ...place, path: below }, 'not supported as a name')
       if (seen.has(name)) this.problems.add({ ...place, path: below }, 'is there twice')
       seen.add(name)
       if (name === '<<' && key.type === 'PLAIN') this.#merge(value, { ...place, path }, merged)
