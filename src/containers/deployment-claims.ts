@@ -56,7 +56,7 @@ function keptBy(action: ApplicationAction, holder: Holder): string[] {
 
 /**
  * Puts actions in order: what needs something comes after what gives it up. What nobody gives up, or what two need of each other, is refused.
- * @param actions by the application's name
+ * @param actions by the application's name, in the order of those
  * @param removed the containers that are removed before all of them, as `HOST NAME`
  */
 export function settleClaims(
@@ -65,52 +65,62 @@ export function settleClaims(
   removed: ReadonlySet<string>,
 ): Settled {
   const holders = holdersOf(hosts).filter(({ application, host }) => !removed.has(`${host} ${application}`))
-  const byClaim = new Map<string, Holder[]>()
-  for (const holder of holders)
-    for (const claim of holder.claims) byClaim.set(claim, [...(byClaim.get(claim) ?? []), holder])
-  const refused = new Map<string, string>()
-  const after = new Map<string, Set<string>>()
-  const names = [...actions.keys()].sort(compareTexts)
+  const settlement = new Settlement(actions, holders)
+  // Whoever is refused keeps what it has, which others may have been waiting for.
+  while (settlement.refuseHopeless() || settlement.refuseCircles());
+  return settlement
+}
 
-  /** Refuses one, and says so. */
-  const refuse = (name: string, why: string): true => {
-    refused.set(name, why)
-    after.delete(name)
-    return true
+class Settlement implements Settled {
+  readonly after = new Map<string, Set<string>>()
+  readonly refused = new Map<string, string>()
+  readonly #actions: ReadonlyMap<string, ApplicationAction>
+  readonly #holders = new Map<string, Holder[]>()
+
+  constructor(actions: ReadonlyMap<string, ApplicationAction>, holders: readonly Holder[]) {
+    this.#actions = actions
+    for (const holder of holders) {
+      for (const claim of holder.claims) this.#holders.set(claim, [...(this.#holders.get(claim) ?? []), holder])
+    }
   }
-  /** Looks at one anew; true if it is refused now. */
-  const look = (name: string, action: ApplicationAction): boolean => {
+
+  /** Refuses what needs something that nobody gives up; true if there was any. */
+  refuseHopeless(): boolean {
+    const before = this.refused.size
+    for (const [name, action] of this.#actions) if (!this.refused.has(name)) this.#look(name, action)
+    return this.refused.size > before
+  }
+
+  /** Refuses those that wait for each other; true if there were any. */
+  refuseCircles(): boolean {
+    const waiting = waitingForEver(this.after)
+    for (const name of waiting) {
+      const others = waiting.filter((each) => each !== name).join(', ')
+      this.#refuse(name, `it and ${others} need of each other what they have`)
+    }
+    return waiting.length > 0
+  }
+
+  #look(name: string, action: ApplicationAction): void {
     const before = new Set<string>()
     for (const claim of neededBy(action)) {
-      for (const holder of byClaim.get(claim) ?? []) {
+      for (const holder of this.#holders.get(claim) ?? []) {
         if (holder.application === name) continue
-        const other = refused.has(holder.application) ? undefined : actions.get(holder.application)
+        const other = this.refused.has(holder.application) ? undefined : this.#actions.get(holder.application)
         if (other === undefined || keptBy(other, holder).includes(claim)) {
-          return refuse(name, `${claim} is in use by ${holder.application} on ${holder.host}`)
+          this.#refuse(name, `${claim} is in use by ${holder.application} on ${holder.host}`)
+          return
         }
         before.add(holder.application)
       }
     }
-    after.set(name, before)
-    return false
+    this.after.set(name, before)
   }
-  const lookAtAll = (): boolean => {
-    let changed = false
-    for (const name of names) {
-      const action = actions.get(name)
-      if (action !== undefined && !refused.has(name) && look(name, action)) changed = true
-    }
-    return changed
+
+  #refuse(name: string, why: string): void {
+    this.refused.set(name, why)
+    this.after.delete(name)
   }
-  /** Refuses those that wait for each other; true if there are any. */
-  const breakCircles = (): boolean => {
-    const waiting = waitingForEver(after)
-    for (const name of waiting)
-      refuse(name, `it and ${waiting.filter((each) => each !== name).join(', ')} need of each other what they have`)
-    return waiting.length > 0
-  }
-  while (lookAtAll() || breakCircles());
-  return { after, refused }
 }
 
 /** Those that wait, directly or not, for themselves or for such. */
