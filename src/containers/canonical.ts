@@ -1,6 +1,76 @@
-/** placeholder until the planner's branch is merged */
-import type { Application } from './application.js'
+/** When two descriptions are of the same application. */
+import { createHash } from 'node:crypto'
+import { type Application, type ApplicationVolume, hostPort, type Probe, primaryVolume } from './application.js'
+
+/**
+ * An application with all defaults filled in and in one order, so that descriptions that mean the same have the same form. The order of
+ * ports, routes, links and variables means nothing, nor that of volumes, but for which is the primary one; it comes first.
+ */
+export function canonicalApplication(app: Application): Application {
+  const { ports = [], routes = [], links = [], environment = {} } = app
+  const full: Application = {
+    ...app,
+    environment: Object.fromEntries(Object.entries(environment).sort(([a], [b]) => compareTexts(a, b))),
+    network: app.network ?? 'bridge',
+    ports: ports
+      .map((port) => ({ container: port.container, host: hostPort(port) }))
+      .sort((a, b) => a.host - b.host || a.container - b.container),
+    volumes: canonicalVolumes(app),
+    links: links
+      .map(({ alias, port, routePort }) => ({ alias, port, routePort }))
+      .sort((a, b) => compareTexts(a.alias, b.alias) || a.port - b.port),
+    restart: app.restart ?? 'always',
+    health: app.health && canonicalProbe(app.health),
+    stopSignal: app.stopSignal?.replace(/^(?!SIG|\d)/, 'SIG'),
+    stopSeconds: app.stopSeconds ?? 30,
+    routes: routes.map(({ address, port }) => ({ address, port })).sort((a, b) => compareTexts(a.address, b.address)),
+  }
+  return sortedKeys(full)
+}
+
+function canonicalVolumes(app: Application): ApplicationVolume[] {
+  const primary = primaryVolume(app)
+  return (app.volumes ?? [])
+    .map(({ volume, path, readOnly = false }) => ({ volume, path, readOnly }))
+    .sort((a, b) => Number(b.volume === primary) - Number(a.volume === primary) || compareTexts(a.volume, b.volume))
+}
+
+function canonicalProbe(probe: Probe): Probe {
+  const { intervalMilliseconds = 100, timeoutMilliseconds = 5000 } = probe
+  return sortedKeys({ ...probe, intervalMilliseconds, timeoutMilliseconds })
+}
+
+/** The same without what is undefined. */
+function sortedKeys<T extends object>(value: T): T {
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined)
+  return Object.fromEntries(entries.sort(([a], [b]) => compareTexts(a, b))) as T
+}
+
+/** By code units, so the same in every locale. */
+export function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** Whether two descriptions mean the same. */
+export function sameApplication(a: Application, b: Application): boolean {
+  return differences(a, b).length === 0
+}
+
+/** The names of the fields in which two descriptions differ, such as `image`, in alphabetical order. */
 export function differences(a: Application, b: Application): string[] {
-  const keys = new Set([...Object.keys(a), ...Object.keys(b)]) as Set<keyof Application>
-  return [...keys].filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]))
+  const [left, right] = [fieldTexts(a), fieldTexts(b)]
+  const names = new Set([...left.keys(), ...right.keys()])
+  return [...names].filter((name) => left.get(name) !== right.get(name)).sort(compareTexts)
+}
+
+function fieldTexts(app: Application): Map<string, string> {
+  return new Map(Object.entries(canonicalApplication(app)).map(([name, value]) => [name, JSON.stringify(value)]))
+}
+
+/** The same for descriptions that mean the same, and else another: 16 hexadecimal digits of a SHA-256. */
+export function describeHash(app: Application): string {
+  return createHash('sha256')
+    .update(JSON.stringify(canonicalApplication(app)))
+    .digest('hex')
+    .slice(0, 16)
 }

@@ -1,0 +1,2 @@
+export type { Variables } from './interpolate.js'
+export { type ComposeOptions, readCompose } from './read.js'
