@@ -6,6 +6,7 @@ import { type Application, createCa, createHostCertificate, type Rule } from '..
 import { type Engine, startDocker } from '../lab/engines/index.js'
 import { type Host, type Lab, type LabProcess, openLab } from '../lab/index.js'
 import { agentPort, commandLine, credentialsDirectory, installCredentials, root, startAgent } from '../lab/pair.js'
+import { eventually } from '../zfs/pool.js'
 import type { LoadReport } from './guest/load.js'
 
 const loadProgram = join(__dirname, 'guest/load.js')
@@ -78,9 +79,7 @@ export class Stage implements AsyncDisposable {
     await host.run(['zpool', 'create', '-O', 'mountpoint=none', host.pool, host.disks[0] as string])
     await this.#install(host)
     if (isRunner(host)) {
-      const engine = await startDocker(host)
-      this.engines.set(host.name, engine)
-      if (withImage) await engine.load('postgres')
+      this.engines.set(host.name, await startDocker(host, { images: withImage }))
     }
     await this.#startAgent(host)
   }
@@ -126,9 +125,22 @@ export class Stage implements AsyncDisposable {
     await this.flocker(alpha, 'containers', 'start', '/etc/database.json', '--engine', '/run/docker.sock')
   }
 
-  async move(from: string, to: string, name = 'db'): Promise<Moved> {
-    const said = await this.flocker(this.host(from), 'move', name, to, '--from', `${from}:${agentPort}`, '--json')
-    return JSON.parse(said) as Moved
+  async move(from: string, to: string, name = 'db', ...flags: string[]): Promise<Moved> {
+    const words = ['move', name, to, '--from', `${from}:${agentPort}`, '--json', ...flags]
+    return JSON.parse(await this.flocker(this.host(from), ...words)) as Moved
+  }
+
+  /** Starts a move of the database, to be ended early. */
+  startMove(from: string, to: string): LabProcess {
+    const host = this.host(from)
+    const words = ['move', 'db', to, '--from', `${from}:${agentPort}`, '--pool', host.pool]
+    return host.spawn(['node', commandLine, ...words, '--credentials', credentialsDirectory])
+  }
+
+  /** Resolves once an agent has logged something. */
+  async says(name: string, text: string, from: number): Promise<void> {
+    const log = this.logs.get(name) as string[]
+    await eventually(() => log.slice(from).some((line) => line.includes(text)), 120_000)
   }
 
   /** Containers that run, of ours, by host. */

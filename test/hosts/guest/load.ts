@@ -99,6 +99,20 @@ async function count(config: ClientConfig, writers: readonly Writer[]): Promise<
   }, 0)
 }
 
+/** The route may not be there yet. */
+async function connected(config: ClientConfig): Promise<Client> {
+  for (let tries = 1; ; tries++) {
+    const client = new Client(config)
+    try {
+      await client.connect()
+      return client
+    } catch (error) {
+      if (tries === 600) throw error
+      await wait(100)
+    }
+  }
+}
+
 async function main(order: { host: string; port: number; clients: number }): Promise<void> {
   const config: ClientConfig = {
     host: order.host,
@@ -108,8 +122,7 @@ async function main(order: { host: string; port: number; clients: number }): Pro
     connectionTimeoutMillis: 60_000,
     query_timeout: 60_000,
   }
-  const setup = new Client(config)
-  await setup.connect()
+  const setup = await connected(config)
   await setup.query('CREATE TABLE log (client int, record int, PRIMARY KEY (client, record))')
   await setup.query('CREATE TABLE totals (client int PRIMARY KEY, records int)')
   await setup.query('INSERT INTO totals SELECT generate_series(0, $1), 0', [order.clients - 1])
