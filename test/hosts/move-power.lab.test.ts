@@ -88,7 +88,7 @@ test(`power cuts in ${cases.length} phases of moves`, async () => {
     const outcome = await moving
     if (name === late) await stage.revive(cut)
     if (alone) {
-      await eventually(async () => (await stage.running()).includes(`db on ${from}`), 60_000)
+      await eventually(async () => (await stage.running([from])).length === 1, 60_000)
       await stage.revive(cut)
     }
     await eventually(() => isSettled(stage, load, acknowledged, stalls), settleMilliseconds).catch((error) => {

@@ -144,9 +144,10 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Containers that run, of ours, by host. */
-  async running(): Promise<string[]> {
+  async running(hosts: readonly string[] = runners): Promise<string[]> {
     const found: string[] = []
     for (const [name, engine] of this.engines) {
+      if (!hosts.includes(name)) continue
       const { stdout } = await engine.docker(['ps', '--format', '{{.Names}}'])
       for (const container of stdout.split('\n').filter((line) => line !== '')) found.push(`${container} on ${name}`)
     }
