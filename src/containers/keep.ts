@@ -21,17 +21,18 @@ export interface Unkept {
  * @returns those that could not be brought to where they belong
  */
 export async function keepApplications(context: ContainersHost, signal?: AbortSignal): Promise<Unkept[]> {
-  const left: Unkept[] = []
-  for (const desired of await readAllDesired(context.host)) {
+  // One that is slow to be ready does not keep the others waiting.
+  const all = (await readAllDesired(context.host)).map(async (desired): Promise<Unkept | undefined> => {
     try {
       await keep(context, desired, signal)
+      return undefined
     } catch (error) {
       if (signal?.aborted) throw error
       const why = error instanceof Error ? error : new Error(String(error))
-      left.push({ application: desired.application.name, why })
+      return { application: desired.application.name, why }
     }
-  }
-  return left
+  })
+  return (await Promise.all(all)).filter((unkept) => unkept !== undefined)
 }
 
 async function keep(context: ContainersHost, seen: DesiredHere, signal: AbortSignal | undefined): Promise<void> {
