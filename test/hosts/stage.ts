@@ -41,6 +41,7 @@ export interface Moved {
 export class Stage implements AsyncDisposable {
   readonly logs = new Map<string, string[]>()
   readonly engines = new Map<string, Engine>()
+  readonly #agents = new Map<string, LabProcess>()
 
   private constructor(
     readonly lab: Lab,
@@ -88,7 +89,14 @@ export class Stage implements AsyncDisposable {
     await installCredentials(host, join(this.certificates, host.name))
   }
 
-  async #startAgent(host: Host): Promise<LabProcess> {
+  /** In whose place something else is to serve. */
+  async stopAgent(name: string): Promise<void> {
+    const agent = this.#agents.get(name)
+    agent?.kill()
+    await agent?.exit
+  }
+
+  async #startAgent(host: Host): Promise<void> {
     const log: string[] = []
     this.logs.set(host.name, log)
     const verbs: Rule['verbs'] = ['inspect', 'receive', 'rollback', 'send', 'own', 'run']
@@ -97,7 +105,8 @@ export class Stage implements AsyncDisposable {
       .filter(({ name }) => name !== host.name)
       .flatMap(({ name }) => ['--peer', `${name}:${agentPort}`])
     const engine = isRunner(host) ? ['--engine', '/run/docker.sock'] : []
-    return startAgent(host, ['--pool', host.pool, ...peers, ...engine, '--router'], rules, log)
+    const agent = await startAgent(host, ['--pool', host.pool, ...peers, ...engine, '--router'], rules, log)
+    this.#agents.set(host.name, agent)
   }
 
   /** As after a power cut: everything on the machine is started again. */
@@ -143,7 +152,7 @@ export class Stage implements AsyncDisposable {
     await eventually(() => log.slice(from).some((line) => line.includes(text)), 120_000)
   }
 
-  /** Containers that run, of ours, by host. */
+  /** Containers that run on those hosts, by default on all. */
   async running(hosts: readonly string[] = runners): Promise<string[]> {
     const found: string[] = []
     for (const [name, engine] of this.engines) {
