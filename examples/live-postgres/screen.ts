@@ -1,5 +1,5 @@
 /** What the example shows: one line that lives while the database moves, and a table at the end. */
-import type { RequestedMove } from 'flocker-zfs'
+import type { MovePhase, RequestedMove } from 'flocker-zfs'
 import type { Writers } from './writers.js'
 
 const frameMilliseconds = 250
@@ -57,13 +57,13 @@ export interface MoveRow extends RequestedMove {
   longestTransaction: number
 }
 
-/** The phases during which clients wait, and the one before, in their order. */
-const shown = ['checkpoint', 'hold', 'stop', 'push', 'start', 'ready', 'switch']
+/** The phases during which clients wait, and the one before. */
+const shown: readonly MovePhase[] = ['checkpoint', 'hold', 'stop', 'push', 'start', 'ready', 'switch']
 
 export function printMoves(rows: readonly MoveRow[]): void {
   const head = ['milliseconds', ...shown, 'pause', 'longest transaction']
   const body = rows.map(({ name, phases, pauseMilliseconds, longestTransaction }) => {
-    const times = [...shown.map((phase) => phases[phase] ?? 0), pauseMilliseconds, longestTransaction]
+    const times = [...shown.map((phase) => phases[phase]), pauseMilliseconds, longestTransaction]
     return [name, ...times.map((milliseconds) => milliseconds.toFixed(0))]
   })
   const widths = head.map((_, i) => Math.max(...[head, ...body].map((cells) => (cells[i] as string).length)))
