@@ -42,12 +42,11 @@ export class Writers {
     this.#running = Promise.all(this.#writers.map((writer) => writer.run((outcome) => this.#note(outcome))))
   }
 
-  /** Makes its tables anew, and begins. */
+  /** Waits until it is reached, makes its tables anew, and begins. */
   static async start({ host, port, clients }: WritersOptions): Promise<Writers> {
     const login = { user: 'postgres', database: 'postgres' }
     const config = { host, port, ...login, connectionTimeoutMillis: 60_000, query_timeout: 60_000 }
-    const client = new Client(config)
-    await client.connect()
+    const client = await firstClient(config)
     await client.query('DROP TABLE IF EXISTS log, totals')
     await client.query('CREATE TABLE log (client int, record int, PRIMARY KEY (client, record))')
     await client.query('CREATE TABLE totals (client int PRIMARY KEY, records int)')
@@ -103,6 +102,21 @@ export class Writers {
       (lost, { number, written }) => lost + Math.max(0, written - (found.get(number) ?? 0)),
       0,
     )
+  }
+}
+
+/** A database that has just started is ready a moment before the proxies know where it is. */
+async function firstClient(config: ClientConfig): Promise<Client> {
+  const deadline = performance.now() + transactionMilliseconds
+  for (;;) {
+    const client = new Client(config)
+    try {
+      await client.connect()
+      return client
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+      await wait(200)
+    }
   }
 }
 

@@ -45,13 +45,15 @@ const control = serveControl(
   },
 )
 
-/** Another host, by what it said last and when. One that was never heard of is unknown, and not dead. */
+/** Another host, by what it said last. One that was never heard of is unknown, and not dead. */
 interface Watched {
   address: string
-  heard?: { view: HostView; at: number; peer: Peer }
+  heard?: { view: HostView; peer: Peer }
+  /** Since when it has not answered. */
+  silent: number | undefined
 }
-const watched: Watched[] = values.runner.map((address) => ({ address }))
-const isSilent = (at: number): boolean => performance.now() - at > Number(values.dead) * 1000
+const watched: Watched[] = values.runner.map((address) => ({ address, silent: undefined }))
+const isDead = ({ silent = Infinity }: Watched): boolean => performance.now() - silent > Number(values.dead) * 1000
 
 const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stopping.abort())
@@ -61,8 +63,8 @@ async function look(): Promise<void> {
   const others = answering.map(({ view }) => view)
   const running = (await host.listContainers()).filter(({ state }) => state === 'running')
   self = { ...self, applications: running.length }
-  for (const { heard } of watched) {
-    if (heard !== undefined && isSilent(heard.at) && isHeir(self, others)) await takeOver(heard.view.identity)
+  for (const { heard } of watched.filter(isDead)) {
+    if (heard !== undefined && isHeir(self, others)) await takeOver(heard.view.identity)
   }
   const target = answering.find(({ view }) => view === chooseTarget(self, others))
   const [first] = running
@@ -76,9 +78,11 @@ async function hear(each: Watched): Promise<Watched['heard']> {
     const view = await ask(credentials, each.address)
     const peer = each.heard?.peer ?? (await host.connect(each.address))
     await peer.reconnect()
-    each.heard = { view, at: performance.now(), peer }
+    each.heard = { view, peer }
+    each.silent = undefined
     return each.heard
   } catch (error) {
+    each.silent ??= performance.now()
     console.error(`${each.address} does not answer: ${(error as Error).message}`)
     return undefined
   }
