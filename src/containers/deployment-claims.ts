@@ -1,6 +1,6 @@
 /** Ports, addresses and volumes that one application has and another is to get: what has to be done first. */
 import type { Application } from './application.js'
-import { compareTexts } from './canonical.js'
+import { addressKey, compareTexts } from './canonical.js'
 import { boundPorts } from './cluster.js'
 import type { ApplicationAction, HostState } from './deployment.js'
 import { knownHosts } from './volume-standing.js'
@@ -21,7 +21,7 @@ export interface Settled {
 
 function claimsOf(app: Application, host: string): string[] {
   const ports = boundPorts(app).map((port) => `the port ${port} of ${host}`)
-  return [...ports, ...(app.routes ?? []).map(({ address }) => `the address ${address}`)]
+  return [...ports, ...(app.routes ?? []).map(({ address }) => `the address ${addressKey(address)}`)]
 }
 
 function volumeClaims(names: readonly string[]): string[] {
