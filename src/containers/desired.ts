@@ -70,6 +70,16 @@ export async function readAllDesired(host: VolumesHost): Promise<DesiredHere[]> 
 }
 
 /**
+ * An application as the record of its volume has it, where this host owns that: the container's label may have earlier routes.
+ * @param found as its container's label has it
+ */
+export async function asNoted(host: VolumesHost, found: Application): Promise<Application> {
+  if (primaryVolume(found) === undefined) return found
+  const noted = (await readAllDesired(host)).find(({ application, owned }) => owned && application.name === found.name)
+  return noted?.application ?? found
+}
+
+/**
  * Notes what is to run on its volume, if it has one.
  * @returns what was noted there before
  * @throws OwnershipError `NOT_OWNER`; `IN_USE`: another application is to run there
