@@ -40,8 +40,14 @@ export const hostIdentity = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}
 
 const texts = z.record(z.string().min(1).max(256), z.string().max(8192))
 
+/** The name of a volume, below the root of each host. */
+export const volumeName = z
+  .string()
+  .max(200)
+  .refine(namesVolume, 'no name of a volume: letters, digits and _ . : - in parts separated by "/"')
+
 const volumeSchema = z.strictObject({
-  name: z.string().refine(namesVolume, 'no name of a volume: letters, digits and _ . : - in parts separated by "/"'),
+  name: volumeName,
   external: z.boolean().optional(),
   quota: z
     .union([z.bigint(), z.number(), z.string()])

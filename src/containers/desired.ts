@@ -56,13 +56,21 @@ export function decodeDesired(text: string, dataset: string): Desired {
   }
 }
 
-/** All applications that have a volume here. */
-export async function readAllDesired(host: VolumesHost): Promise<DesiredHere[]> {
+/**
+ * All applications that have a volume here.
+ * @param which `all`: one that can't be read is an error; `readable`: it is logged and left out
+ * @throws FlockerError `RECORD_INVALID`
+ */
+export async function readAllDesired(
+  host: VolumesHost,
+  which: 'all' | 'readable' = 'readable',
+): Promise<DesiredHere[]> {
   const found: DesiredHere[] = []
   for (const { text, dataset, ...rest } of await readApplications(host)) {
     try {
       found.push({ ...rest, ...decodeDesired(text, dataset) })
     } catch (error) {
+      if (which === 'all') throw error
       host.logger.error({ err: error, volume: dataset }, 'what runs on the volume can not be read')
     }
   }

@@ -9,7 +9,7 @@ import { asNoted, noteDesired, restoreDesired } from './desired.js'
 import { ask, type Engine, type EngineCall, refusedWith } from './engine.js'
 import { findImage, pullImage, requireImage } from './images.js'
 import { type ContainerInfo, findOurs, infoOf, isAlive, lookUp } from './info.js'
-import { labelNames } from './labels.js'
+import { applicationOf, labelNames } from './labels.js'
 import { unknownContainer } from './probe.js'
 import { withdrawRoutes } from './withdraw-routes.js'
 
@@ -269,6 +269,18 @@ export async function removeContainer(
       await withdrawRoutes(context, name, found.epoch, { before: routes, signal })
     }
   })
+}
+
+/** The names of all containers that are none of this host's applications. */
+export async function listForeign(context: ContainersHost, call: EngineCall = {}): Promise<string[]> {
+  const engine = await context.engine(call.signal)
+  const listed = await ask('list containers', call, (abortSignal) =>
+    engine.docker.listContainers({ all: true, abortSignal }),
+  )
+  return listed
+    .filter(({ Labels }) => applicationOf(Labels, context.identity) === undefined)
+    .flatMap(({ Names }) => (Names ?? []).map((name) => name.replace(/^\//, '')))
+    .sort()
 }
 
 /** All containers of this host's applications, those that have ended too, by name. Others are left out. */

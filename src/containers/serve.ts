@@ -24,10 +24,12 @@ import { moveContainer } from './move.js'
 import { moveStopped } from './move-stopped.js'
 import { waitReady } from './probe.js'
 import type { RequestedMove, RequestMoveOptions } from './request-move.js'
+import { serveDeployment } from './serve-deployment.js'
 import { routesOf } from './where.js'
 import { withdrawRoutes } from './withdraw-routes.js'
 
-export function serveContainers({ root, rules }: ServeSettings, context: ContainersHost): Handler[] {
+export function serveContainers(settings: ServeSettings, context: ContainersHost): Handler[] {
+  const { root, rules } = settings
   const gate = (name: string, peer: string): void => authorize(rules, peer, 'run', `${root}/${name}`)
   return [
     handle(checkApplication, async ({ application }, { peer, signal }) => {
@@ -65,6 +67,7 @@ export function serveContainers({ root, rules }: ServeSettings, context: Contain
       await stopContainer(context, name, { signal })
       return {}
     }),
+    ...serveDeployment(settings, context),
     handle(removeApplication, async ({ name }, { peer, signal }) => {
       gate(name, peer)
       await removeContainer(context, name, { signal, stop: true })
