@@ -6,12 +6,10 @@ import { primaryVolume } from './application.js'
 import { type ContainersHost, containersOf, exclusively } from './context.js'
 import { type DesiredHere, noteDesired, readAllDesired } from './desired.js'
 import type { Engine } from './engine.js'
-import { announceMove } from './events.js'
 import { type ContainerInfo, findOurs, isAlive } from './info.js'
 import { discard } from './lifecycle.js'
-import { changeAll, handoffOptions, ignoreOthers, prepare, startThere, wantedOf } from './move.js'
+import { changeAll, handoffOptions, ignoreOthers, phasesOf, prepare, startThere, wantedOf } from './move.js'
 import type { MoveOptions, MoveResult } from './move-options.js'
-import { MovePhases } from './move-phases.js'
 
 /**
  * Hands the volume of an application that does not run over to a peer, and has it started there. Rights and errors as of
@@ -31,9 +29,7 @@ export async function moveStopped(name: string, peer: Peer, options: MoveOptions
     }
     const desired = await desiredHere(context, name)
     const wanted = wantedOf(desired.application, options)
-    const phases = new MovePhases(`Moving ${name} to ${peer.identity}`, options.onPhase, (phase) =>
-      announceMove({ application: name, from: context.identity, to: peer.identity, phase }),
-    )
+    const phases = phasesOf(context, name, peer, options)
     const known = left?.application.image === wanted.image ? left.imageId : undefined
     const imageBytes = await prepare({ engine, peer, wanted, imageId: known, options, phases })
     const move = { context, peer, application: desired.application, wanted, options, phases }

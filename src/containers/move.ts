@@ -1,4 +1,6 @@
 /** Moves an application to another host, its volume along, while its clients wait at the front. */
+
+import { setTimeout as wait } from 'node:timers/promises'
 import {
   AbortError,
   ArgumentError,
@@ -39,6 +41,7 @@ const checkpointMilliseconds = 60_000
 const stopGrace = 90_000
 /** How long to try to have the application started there, once the peer owns its volume, beyond the time it may take, in milliseconds. */
 const tellMilliseconds = 60_000
+const againMilliseconds = 250
 
 interface Move {
   context: ContainersHost
@@ -82,10 +85,7 @@ export async function moveContainer(
         next: 'Start it, or move its volume alone.',
       })
     }
-    const what = `Moving ${name} to ${peer.identity}`
-    const phases = new MovePhases(what, options.onPhase, (phase) =>
-      announceMove({ application: name, from: context.identity, to: peer.identity, phase }),
-    )
+    const phases = phasesOf(context, name, peer, options)
     const described = await asNoted(context.host, container.application)
     const wanted = wantedOf(described, options)
     const { epoch } = container
@@ -101,6 +101,15 @@ export async function moveContainer(
       milliseconds: phases.total(),
       phases: phases.times(),
     }
+  })
+}
+
+/** @internal The phases of a move, which are logged and announced as they begin. */
+export function phasesOf(context: ContainersHost, name: string, peer: Peer, { onPhase }: MoveOptions): MovePhases {
+  return new MovePhases(`Moving ${name} to ${peer.identity}`, onPhase, (phase) => {
+    const event = { application: name, from: context.identity, to: peer.identity, phase }
+    context.host.logger.info(event, 'moves an application')
+    announceMove(event)
   })
 }
 
@@ -340,16 +349,23 @@ export async function startThere(
       return started
     } catch (error) {
       throwIfAborted(signal, `Starting ${name} on ${peer.identity}`)
-      if (!isTransient(error) || performance.now() > deadline) throw error
+      if (!mayPass(error) || performance.now() > deadline) throw error
       await again(peer, deadline)
     }
   }
 }
 
+/** A peer that has just come back serves its volumes in a moment. */
+function mayPass(error: unknown): boolean {
+  const codes = ['OWNER_UNCONFIRMED', 'HANDOFF_UNDER_WAY', 'ENGINE_UNAVAILABLE']
+  return isTransient(error) || (error instanceof FlockerError && codes.includes(error.code))
+}
+
 async function again(peer: Peer, deadline: number): Promise<void> {
+  await wait(againMilliseconds)
   const left = Math.max(1, deadline - performance.now())
   try {
-    await peer.reconnect({ signal: AbortSignal.timeout(Math.min(left, 10_000)) })
+    await peer.reconnect({ signal: AbortSignal.timeout(Math.ceil(Math.min(left, 10_000))) })
   } catch (error) {
     // Said by the next request, if it stays so until the deadline.
     if (error instanceof AbortError || !(error instanceof FlockerError)) throw error as TransportError

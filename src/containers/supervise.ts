@@ -37,14 +37,16 @@ export class Supervisor {
 
   async #look(): Promise<void> {
     const { signal } = this.#stop
+    let pause = busyMilliseconds
     for (;;) {
       this.#nudge = new AbortController()
       const nudged = this.#nudge.signal
       const left = await this.#turn(signal)
-      const pause = left === 0 ? idleMilliseconds : busyMilliseconds
+      pause = left === 0 ? idleMilliseconds : Math.min(idleMilliseconds, Math.max(busyMilliseconds, pause * 2))
       await wait(pause, undefined, { signal: AbortSignal.any([signal, nudged]), ref: false }).catch((error) => {
         if (signal.aborted || error.name !== 'AbortError') throw error
       })
+      if (left === 0 || nudged.aborted) pause = 0
     }
   }
 

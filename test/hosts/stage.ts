@@ -141,6 +141,11 @@ export class Stage implements AsyncDisposable {
     return found
   }
 
+  /** The ends of the agents' logs. */
+  lastWords(): string {
+    return [...this.logs].map(([name, log]) => [`${name}:`, ...log.slice(-25)].join('\n')).join('\n')
+  }
+
   startLoad(clients = 8): Load {
     return new Load(
       this.host('front').spawn(['node', loadProgram, JSON.stringify({ host: '127.0.0.1', port: routePort, clients })]),

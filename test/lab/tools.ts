@@ -61,8 +61,18 @@ async function build(name: string, recipe: Recipe): Promise<string> {
   return program
 }
 
-/** Compiles what is not compiled yet. */
-export async function prepareTools(): Promise<Tools> {
+let prepared: Promise<Tools> | undefined
+
+/** Compiles what is not compiled yet; once in a process, however many labs it opens. */
+export function prepareTools(): Promise<Tools> {
+  prepared ??= compileTools().catch((error) => {
+    prepared = undefined
+    throw error
+  })
+  return prepared
+}
+
+async function compileTools(): Promise<Tools> {
   const [agent, power, switchProgram] = await Promise.all([
     build('agent', recipes.agent),
     build('power', recipes.power),

@@ -23,7 +23,7 @@ export interface LoadReport {
   reasons: Record<string, number>
 }
 
-const transactionMilliseconds = 120_000
+const transactionMilliseconds = 300_000
 
 let stopped = false
 let since = performance.now()
