@@ -100,7 +100,7 @@ interface Action {
 
 function outline(said: {
   converged: boolean
-  plan: { blocked: { code: string; application?: string }[]; unknown: { host: string }[] }
+  plan: { blocked: { code: string; application?: string }[]; unknown: { host: string; why: string }[] }
   actions: { state: string; action: Action; error?: { message: string } }[]
 }): Omit<Deployed, 'status'> {
   const nameOf = (what: string | { name: string } = ''): string => (typeof what === 'string' ? what : what.name)
@@ -111,7 +111,10 @@ function outline(said: {
     did: said.actions.map(
       ({ state, action }) => `${state} ${action.kind} ${nameOf(action.application ?? action.volume)}`,
     ),
-    errors: said.actions.flatMap(({ error }) => (error === undefined ? [] : [error.message])),
+    errors: [
+      ...said.plan.unknown.map(({ why }) => why),
+      ...said.actions.flatMap(({ error }) => (error === undefined ? [] : [error.message])),
+    ],
   }
 }
 
@@ -134,6 +137,15 @@ const good = (deployed: Deployed, did: string[]): void => {
 
 test('a cluster becomes what its file says, and what is right is left alone', async () => {
   await using stage = await Stage.open()
+  try {
+    await story(stage)
+  } catch (error) {
+    console.log(stage.lastWords())
+    throw error
+  }
+})
+
+async function story(stage: Stage): Promise<void> {
   const operator = new Operator(stage)
   const [alpha, beta, front] = ['alpha', 'beta', 'front'].map((name) => stage.host(name)) as [Host, Host, Host]
 
@@ -213,6 +225,6 @@ test('a cluster becomes what its file says, and what is right is left alone', as
   good(await operator.deploy({ ...back, webHost: 'alpha' }), [])
   good(await operator.deploy({ ...back, webHost: 'alpha' }, '--remove-others'), ['done remove other'])
   assert.equal(Object.keys(await operator.containers()).sort(), ['db on alpha', 'web on alpha'])
-})
+}
 
 test.run()
