@@ -1,12 +1,17 @@
 import { type Logger, pino } from 'pino'
 import {
   type Application,
+  type ClusterDescription,
   type ContainerInfo,
   ContainersHost,
+  type DeployOptions,
+  type DeployResult,
+  deploy,
   type EngineCall,
   inspectContainer,
   keepApplications,
   listContainers,
+  type Member,
   Routes,
   removeContainer,
   type StartContainerOptions,
@@ -187,10 +192,12 @@ export class Host implements AsyncDisposable {
     this.#guard = new VolumeGuard(host)
     host.guard = this.#guard
     this.#containers = new ContainersHost(host, {
+      keeps: engine !== undefined,
       socketPath: typeof engine === 'string' ? engine : undefined,
       address,
       routes: new Routes(router, logger),
       peers: (signal) => this.#reachAll(signal),
+      members: (signal) => this.#members(signal),
       reach: (identity, signal) => this.#reach(identity, signal),
       nudge: () => this.#supervisor?.nudge(),
     })
@@ -452,6 +459,20 @@ export class Host implements AsyncDisposable {
   }
 
   /**
+   * Has a cluster be as it is described, and leaves alone what is so already: asks this host and all of `peers` what they have, plans, and
+   * carries the plan out, phase by phase. What depends on a host that can't be asked is not done: it may have the volume, or run the
+   * application. `peers` must have all hosts of the cluster; each must allow this one `run` on its root with all below (`ROOT/**`), and
+   * `own` where volumes are made or resized. May be done again. docs/deploy.md
+   *
+   * @param cluster by {@link readCompose}, or an object
+   * @returns also where something failed or is blocked: see `converged`
+   * @throws ArgumentError `INVALID_ARGUMENT`; AbortError `ABORTED`: what was begun has ended
+   */
+  async deploy(cluster: ClusterDescription, options?: DeployOptions): Promise<DeployResult> {
+    return deploy(this.#containers, cluster, options)
+  }
+
+  /**
    * Starts what is to run on the volumes that this host serves, and stops what runs on those that it does not own any more. With
    * `engine` it is done in the background.
    * @returns what is left, and why
@@ -574,20 +595,36 @@ export class Host implements AsyncDisposable {
   }
 
   async #reachAt(address: string, signal: AbortSignal | undefined): Promise<Peer | undefined> {
-    const known = this.#at.get(address)
-    if (known?.isOpen) return known
     try {
-      const peer = await this.connect(address, {
-        timeoutMilliseconds: 3000,
-        ...(signal === undefined ? {} : { signal }),
-      })
-      this.#at.set(address, peer)
-      return peer
+      return await this.#dial(address, 3000, signal)
     } catch (error) {
       if (signal?.aborted) throw error
       this.logger.debug({ err: error, address }, 'a host can not be reached')
       return undefined
     }
+  }
+
+  async #members(signal: AbortSignal | undefined): Promise<Member[]> {
+    const connected = [...this.#peers].filter((peer) => peer.isOpen)
+    const dialled = await Promise.all(
+      this.peerAddresses.map(async (address) => {
+        try {
+          return { address, peer: await this.#dial(address, 10_000, signal) }
+        } catch (error) {
+          if (signal?.aborted) throw error
+          return { address, why: error instanceof Error ? error : new Error(String(error)) }
+        }
+      }),
+    )
+    return [...connected.map((peer) => ({ address: peer.identity, peer })), ...dialled]
+  }
+
+  async #dial(address: string, timeoutMilliseconds: number, signal: AbortSignal | undefined): Promise<Peer> {
+    const known = this.#at.get(address)
+    if (known?.isOpen) return known
+    const peer = await this.connect(address, { timeoutMilliseconds, ...(signal === undefined ? {} : { signal }) })
+    this.#at.set(address, peer)
+    return peer
   }
 
   #hello(): { zfs: string } {

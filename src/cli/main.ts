@@ -4,6 +4,7 @@ import { FlockerError } from '../errors.js'
 import { agentCommand } from './agent.js'
 import { certsCommand } from './certs.js'
 import { containersCommand } from './containers.js'
+import { deployCommand } from './deploy.js'
 import { followCommand } from './follow.js'
 import { acquireCommand, handoffCommand } from './handoff.js'
 import { inspectCommand } from './inspect.js'
@@ -29,6 +30,7 @@ async function main(): Promise<void> {
     .addCommand(followCommand())
     .addCommand(containersCommand())
     .addCommand(moveCommand())
+    .addCommand(deployCommand())
     .addCommand(promoteCommand())
     .addCommand(statusCommand())
     .addCommand(pruneCommand())

@@ -1,5 +1,7 @@
 /** When two descriptions are of the same application. */
 import { createHash } from 'node:crypto'
+import { ArgumentError } from '../errors.js'
+import { parseRouteKey, routeKey } from '../routing/address.js'
 import { type Application, type ApplicationVolume, hostPort, type Probe, primaryVolume } from './application.js'
 
 /**
@@ -23,7 +25,9 @@ export function canonicalApplication(app: Application): Application {
     health: app.health && canonicalProbe(app.health),
     stopSignal: app.stopSignal?.replace(/^(?!SIG|\d)/, 'SIG'),
     stopSeconds: app.stopSeconds ?? 30,
-    routes: routes.map(({ address, port }) => ({ address, port })).sort((a, b) => compareTexts(a.address, b.address)),
+    routes: routes
+      .map(({ address, port }) => ({ address: addressKey(address), port }))
+      .sort((a, b) => compareTexts(a.address, b.address)),
   }
   return sortedKeys(full)
 }
@@ -46,6 +50,16 @@ function sortedKeys<T extends object>(value: T): T {
   return Object.fromEntries(entries.sort(([a], [b]) => compareTexts(a, b))) as T
 }
 
+/** An address in the one way of writing it; one that is none is left as it is. */
+export function addressKey(address: string): string {
+  try {
+    return routeKey(parseRouteKey(address))
+  } catch (error) {
+    if (error instanceof ArgumentError) return address
+    throw error
+  }
+}
+
 /** By code units, so the same in every locale. */
 export function compareTexts(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
@@ -65,6 +79,12 @@ export function differences(a: Application, b: Application): string[] {
 
 function fieldTexts(app: Application): Map<string, string> {
   return new Map(Object.entries(canonicalApplication(app)).map(([name, value]) => [name, JSON.stringify(value)]))
+}
+
+/** Whether two descriptions differ in where their clients come from, and in nothing else. */
+export function differInRoutesAlone(a: Application, b: Application): boolean {
+  const fields = differences(a, b)
+  return fields.length === 1 && fields[0] === 'routes'
 }
 
 /** The same for descriptions that mean the same, and else another: 16 hexadecimal digits of a SHA-256. */

@@ -3,7 +3,9 @@ import { z } from 'zod'
 import { ArgumentError } from '../errors.js'
 import { parseSize } from '../lzc/property-values.js'
 import { checkVolumeName } from '../replication/names.js'
+import { checkConflict, parseRouteKey } from '../routing/address.js'
 import { type Application, type ApplicationPort, applicationSchema, hostPort } from './application.js'
+import { addressKey } from './canonical.js'
 
 /** An application, and the host that is to run it. */
 export interface PlacedApplication {
@@ -38,8 +40,14 @@ export const hostIdentity = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}
 
 const texts = z.record(z.string().min(1).max(256), z.string().max(8192))
 
+/** The name of a volume, below the root of each host. */
+export const volumeName = z
+  .string()
+  .max(200)
+  .refine(namesVolume, 'no name of a volume: letters, digits and _ . : - in parts separated by "/"')
+
 const volumeSchema = z.strictObject({
-  name: z.string().refine(namesVolume, 'no name of a volume: letters, digits and _ . : - in parts separated by "/"'),
+  name: volumeName,
   external: z.boolean().optional(),
   quota: z
     .union([z.bigint(), z.number(), z.string()])
@@ -123,7 +131,12 @@ export function clusterProblems({ applications, volumes = [] }: ClusterDescripti
     }
     claim(names, name, 'name', 'the name')
     for (const port of boundPorts(application)) claim(ports, `${host} ${port}`, 'ports', `the port ${port} of ${host}`)
-    for (const { address } of application.routes ?? []) claim(addresses, address, 'routes', `the address ${address}`)
+    for (const { address } of application.routes ?? []) {
+      const key = addressKey(address)
+      claim(addresses, key, 'routes', `the address ${key}`)
+      const wrong = whatIsWrongWith(key, addresses)
+      if (wrong !== undefined) problem('routes', wrong)
+    }
     for (const { volume } of application.volumes ?? []) {
       if (!namesVolume(volume)) problem('volumes', `${JSON.stringify(volume)} can't name a volume`)
       const other = users.get(volume)
@@ -134,6 +147,30 @@ export function clusterProblems({ applications, volumes = [] }: ClusterDescripti
     }
   }
   return [...problems, ...volumeProblems(volumes, users)]
+}
+
+/** Why an address is none, or can't be beside the others. */
+function whatIsWrongWith(address: string, others: ReadonlyMap<string, string>): string | undefined {
+  try {
+    const parsed = parseRouteKey(address)
+    // What is none is said of that one.
+    const sound = [...others.keys()].filter((other) => other !== address && isAddress(other))
+    checkConflict(parsed, sound.map(parseRouteKey))
+    return undefined
+  } catch (error) {
+    if (error instanceof ArgumentError) return error.message.split('\n', 1)[0]
+    throw error
+  }
+}
+
+function isAddress(text: string): boolean {
+  try {
+    parseRouteKey(text)
+    return true
+  } catch (error) {
+    if (error instanceof ArgumentError) return false
+    throw error
+  }
 }
 
 function volumeProblems(volumes: readonly VolumeDescription[], users: ReadonlyMap<string, unknown>): ClusterProblem[] {

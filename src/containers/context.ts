@@ -8,6 +8,8 @@ import type { Routes } from './routes.js'
 
 /** What a host gives to what runs containers on it. */
 export interface ContainersSettings {
+  /** Whether applications are kept running here. */
+  keeps: boolean
   /** The engine's socket. */
   socketPath: string | undefined
   /** The address at which other hosts reach what runs here. */
@@ -15,11 +17,16 @@ export interface ContainersSettings {
   routes: Routes
   /** The other hosts of the cluster, as far as they can be reached. */
   peers(signal?: AbortSignal): Promise<Peer[]>
+  /** Each of them by its address: connected, or why it can't be. */
+  members(signal?: AbortSignal): Promise<Member[]>
   /** One of them, by its identity. */
   reach(identity: string, signal?: AbortSignal): Promise<Peer>
   /** Has the applications looked after at once. */
   nudge(): void
 }
+
+/** Another host of the cluster, if it can be reached. */
+export type Member = { address: string } & ({ peer: Peer } | { why: Error })
 
 /** This host, as what runs containers on it sees it. */
 export class ContainersHost {
@@ -40,6 +47,11 @@ export class ContainersHost {
     return this.host.identity
   }
 
+  /** Whether this host was given an engine: one without runs nothing. */
+  get keeps(): boolean {
+    return this.settings.keeps
+  }
+
   get address(): string | undefined {
     return this.settings.address
   }
@@ -51,6 +63,11 @@ export class ContainersHost {
   /** Has what is left to do for the applications here done in the background. */
   nudge(): void {
     this.settings.nudge()
+  }
+
+  /** The other hosts of the cluster, those that can't be reached too. */
+  async members(signal?: AbortSignal): Promise<Member[]> {
+    return this.settings.members(signal)
   }
 
   /** A peer by its identity. @throws TransportError `PEER_UNREACHABLE` */

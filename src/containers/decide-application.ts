@@ -124,7 +124,8 @@ function decideHere(application: Application, target: KnownHost): Decision {
     return act({ kind: 'start', host, application, why: `it has ${copy.state}${also}` })
   }
   if (changes.length === 0) return { kind: 'unchanged', ready: copy.ready }
-  if (changes.every((change) => change === 'routes')) {
+  // One without volumes has its description with its container alone, which is made anew for another.
+  if (changes.every((change) => change === 'routes') && primaryVolume(application) !== undefined) {
     return act({ kind: 'routes', host, application, before: copy.description, why: 'its addresses changed' })
   }
   return act({ kind: 'replace', host, application, changes, why: `${changes.join(', ')} changed` })

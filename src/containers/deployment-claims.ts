@@ -1,9 +1,9 @@
 /** Ports, addresses and volumes that one application has and another is to get: what has to be done first. */
 import type { Application } from './application.js'
-import { compareTexts } from './canonical.js'
+import { addressKey, compareTexts } from './canonical.js'
 import { boundPorts } from './cluster.js'
-import type { ApplicationAction, HostState } from './deployment.js'
-import { knownHosts } from './volume-standing.js'
+import type { ApplicationAction, DeploymentAction, HostState } from './deployment.js'
+import { knownHosts, mounts } from './volume-standing.js'
 
 /** Something that one container at a time can have, by what it is called. */
 interface Holder {
@@ -21,7 +21,7 @@ export interface Settled {
 
 function claimsOf(app: Application, host: string): string[] {
   const ports = boundPorts(app).map((port) => `the port ${port} of ${host}`)
-  return [...ports, ...(app.routes ?? []).map(({ address }) => `the address ${address}`)]
+  return [...ports, ...(app.routes ?? []).map(({ address }) => `the address ${addressKey(address)}`)]
 }
 
 function volumeClaims(names: readonly string[]): string[] {
@@ -69,6 +69,28 @@ export function settleClaims(
   // Whoever is refused keeps what it has, which others may have been waiting for.
   while (settlement.refuseHopeless() || settlement.refuseCircles());
   return settlement
+}
+
+/**
+ * Whether an action can't be done, or not safely, where an earlier one was not: it needs the volume that was to be made, what the other
+ * application holds still, or is about the same application.
+ * @param hosts as they were when it was planned
+ */
+export function needsFirst(action: DeploymentAction, earlier: DeploymentAction, hosts: readonly HostState[]): boolean {
+  if (!('application' in action) || action.kind === 'remove') return false
+  const { application } = action
+  if (earlier.kind === 'create') return mounts(application, earlier.volume.name)
+  if (earlier.kind === 'resize') return false
+  const other = nameOf(earlier)
+  if (other === application.name) return true
+  const needed = new Set(neededBy(action))
+  return holdersOf(hosts).some(
+    (holder) => holder.application === other && holder.claims.some((claim) => needed.has(claim)),
+  )
+}
+
+function nameOf(action: Exclude<DeploymentAction, { kind: 'create' | 'resize' }>): string {
+  return action.kind === 'remove' ? action.application : action.application.name
 }
 
 class Settlement implements Settled {

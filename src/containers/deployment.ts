@@ -36,6 +36,8 @@ export type HostState =
       volumes: readonly KnownVolume[]
       /** The names of containers that are not ours. */
       foreign: readonly string[]
+      /** The names below the root of datasets that are no volumes. */
+      others?: readonly string[] | undefined
     }
 
 export type KnownHost = Extract<HostState, { known: true }>

@@ -56,17 +56,35 @@ export function decodeDesired(text: string, dataset: string): Desired {
   }
 }
 
-/** All applications that have a volume here. */
-export async function readAllDesired(host: VolumesHost): Promise<DesiredHere[]> {
+/**
+ * All applications that have a volume here.
+ * @param which `all`: one that can't be read is an error; `readable`: it is logged and left out
+ * @throws FlockerError `RECORD_INVALID`
+ */
+export async function readAllDesired(
+  host: VolumesHost,
+  which: 'all' | 'readable' = 'readable',
+): Promise<DesiredHere[]> {
   const found: DesiredHere[] = []
   for (const { text, dataset, ...rest } of await readApplications(host)) {
     try {
       found.push({ ...rest, ...decodeDesired(text, dataset) })
     } catch (error) {
+      if (which === 'all') throw error
       host.logger.error({ err: error, volume: dataset }, 'what runs on the volume can not be read')
     }
   }
   return found
+}
+
+/**
+ * An application as the record of its volume has it, where this host owns that: the container's label may have earlier routes.
+ * @param found as its container's label has it
+ */
+export async function asNoted(host: VolumesHost, found: Application): Promise<Application> {
+  if (primaryVolume(found) === undefined) return found
+  const noted = (await readAllDesired(host)).find(({ application, owned }) => owned && application.name === found.name)
+  return noted?.application ?? found
 }
 
 /**

@@ -48,7 +48,7 @@ interface EngineFailure {
 /**
  * Asks the engine something.
  * @param what in messages: `start the container db`
- * @param run what asks; its signal has the deadline
+ * @param run what asks; its signal has the deadline, until it has its answer: a stream that it returns goes on
  * @throws ContainerError `ENGINE_UNAVAILABLE`, `ENGINE_PERMISSION`; `ENGINE_FAILED` with what the engine says, and its status as `errno`
  */
 export async function ask<T>(
@@ -57,22 +57,28 @@ export async function ask<T>(
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   throwIfAborted(signal, `To ${what}`)
-  const deadline = AbortSignal.timeout(timeoutMilliseconds)
-  const stop = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
-  const ended = new AbortController()
+  const stop = new AbortController()
+  let late = false
+  const deadline = setTimeout(() => {
+    late = true
+    stop.abort()
+  }, timeoutMilliseconds)
+  const cancel = (): void => stop.abort(signal?.reason)
+  signal?.addEventListener('abort', cancel, { once: true })
   try {
     const stopped = new Promise<never>((_, reject) => {
-      stop.addEventListener('abort', () => reject(stop.reason), { once: true, signal: ended.signal })
+      stop.signal.addEventListener('abort', () => reject(stop.signal.reason), { once: true })
     })
-    return await Promise.race([run(stop), stopped])
+    return await Promise.race([run(stop.signal), stopped])
   } catch (error) {
     throwIfAborted(signal, `To ${what}`)
-    if (deadline.aborted) {
+    if (late) {
       throw new TimeoutError(`The engine did not ${what} within ${timeoutMilliseconds} ms`, { cause: error })
     }
     throw engineError(what, error)
   } finally {
-    ended.abort()
+    clearTimeout(deadline)
+    signal?.removeEventListener('abort', cancel)
   }
 }
 

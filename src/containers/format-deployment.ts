@@ -24,6 +24,11 @@ export function formatDeployment(plan: DeploymentPlan): string {
   return `${lines.join('\n')}\n`
 }
 
+/** Says in one line what an action does. */
+export function formatAction(action: DeploymentAction): string {
+  return actionLine(action).replace(/ {2,}/g, ' ')
+}
+
 function actionLine(action: DeploymentAction): string {
   const kind = action.kind.padEnd(9)
   const { host } = action

@@ -9,9 +9,30 @@ export {
   parseApplication,
   type RestartPolicy,
 } from './application.js'
-export { ContainersHost } from './context.js'
+export {
+  type ClusterDescription,
+  type PlacedApplication,
+  parseCluster,
+  type VolumeDescription,
+} from './cluster.js'
+export { type ComposeOptions, readCompose } from './compose/index.js'
+export { ContainersHost, type Member } from './context.js'
+export { type ActionOutcome, type DeployOptions, type DeployResult, deploy } from './deploy.js'
+export type {
+  ApplicationAction,
+  BlockCode,
+  Blocked,
+  DeploymentAction,
+  DeploymentPhase,
+  DeploymentPlan,
+  HostState,
+  KnownVolume,
+  RunningApplication,
+} from './deployment.js'
+export { type DeploymentOptions, planDeployment } from './deployment-plan.js'
 export type { EngineCall } from './engine.js'
 export { type MoveEvent, onMoveEvent } from './events.js'
+export { formatAction, formatDeployment } from './format-deployment.js'
 export type { ContainerInfo, ContainerState } from './info.js'
 export { keepApplications, type Unkept } from './keep.js'
 export {

@@ -1,14 +1,16 @@
 /** Each application where the owner of its volume is, and nowhere else: after a crash, after a move that was cut short, after a promotion. */
-import { FlockerError } from '../errors.js'
+import { ContainerError, FlockerError } from '../errors.js'
 import { isProcessAlive } from '../volumes/index.js'
+import { type Application, primaryVolume } from './application.js'
 import { applicationKey, type ContainersHost, exclusively } from './context.js'
 import { type DesiredHere, noteDesired, readAllDesired } from './desired.js'
 import type { Engine } from './engine.js'
 import { type ContainerInfo, findOurs, isAlive } from './info.js'
-import { discard, placeFor, run, stopAndWait } from './lifecycle.js'
+import { discard, listContainers, placeFor, run, stopAndWait } from './lifecycle.js'
 import { waitReady } from './probe.js'
 import { countEnd, verdictOn } from './restart-rules.js'
 import { routesOf } from './where.js'
+import { withdrawRoutes } from './withdraw-routes.js'
 
 /** An application that does not stand as it should yet. */
 export interface Unkept {
@@ -17,7 +19,8 @@ export interface Unkept {
 }
 
 /**
- * Starts the applications of the volumes that this host owns and serves, and stops those of volumes that it does not own any more.
+ * Starts the applications of the volumes that this host owns and serves, stops those of volumes that it does not own any more, and has
+ * clients led to what runs.
  * @returns those that could not be brought to where they belong
  */
 export async function keepApplications(context: ContainersHost, signal?: AbortSignal): Promise<Unkept[]> {
@@ -32,7 +35,8 @@ export async function keepApplications(context: ContainersHost, signal?: AbortSi
       return { application: desired.application.name, why }
     }
   })
-  return (await Promise.all(all)).filter((unkept) => unkept !== undefined)
+  const left = (await Promise.all(all)).filter((unkept) => unkept !== undefined)
+  return [...left, ...(await leadStateless(context, signal))]
 }
 
 async function keep(context: ContainersHost, seen: DesiredHere, signal: AbortSignal | undefined): Promise<void> {
@@ -95,7 +99,7 @@ async function keepRunning(
     context.host.logger.info({ application: name }, 'starts the application')
     container = await run(engine, application, await placeFor(context, application), signal)
   }
-  await lead(context, engine, container as ContainerInfo, owner.epoch, signal)
+  await lead(context, engine, container as ContainerInfo, application.routes, owner.epoch, signal)
 }
 
 function failing(name: string, count: number, milliseconds: number): FlockerError {
@@ -110,15 +114,48 @@ function failing(name: string, count: number, milliseconds: number): FlockerErro
 async function lead(
   context: ContainersHost,
   engine: Engine,
-  { name, id, startedAt }: ContainerInfo,
+  { name, id, startedAt, application }: ContainerInfo,
+  addresses: Application['routes'],
   epoch: bigint,
   signal: AbortSignal | undefined,
+  timeoutMilliseconds?: number,
 ): Promise<void> {
   const mark = `${id} ${startedAt?.getTime()} ${epoch}`
-  if (context.leading.get(name)?.mark !== mark) {
-    const { application } = await waitReady(engine, context.identity, name, { signal })
-    context.leading.set(name, { mark, epoch, routes: routesOf(context, application) })
-  }
-  const { routes } = context.leading.get(name) as { routes: ReturnType<typeof routesOf> }
+  const known = context.leading.get(name)
+  if (known?.mark !== mark) await waitReady(engine, context.identity, name, { signal, timeoutMilliseconds })
+  // Where its ports are is the container's to say.
+  const routes = routesOf(context, { ...application, routes: addresses })
+  await withdrawRoutes(context, name, epoch, { before: known?.routes, after: routes, signal })
+  context.leading.set(name, { mark, epoch, routes })
   if (routes.length > 0) await context.announce(name, epoch, { kind: 'set', routes }, signal)
+}
+
+/** How long one may keep the others waiting here; it is looked at again in the next turn. */
+const statelessMilliseconds = 5000
+
+/** One without a volume is kept running by the engine; its clients are led to it here. */
+async function leadStateless(context: ContainersHost, signal: AbortSignal | undefined): Promise<Unkept[]> {
+  const left: Unkept[] = []
+  const engine = await context.engine(signal).catch((error: unknown) => {
+    if (error instanceof ContainerError) return undefined
+    throw error
+  })
+  // Without an engine nothing runs that clients could be led to.
+  if (engine === undefined) return left
+  for (const container of await listContainers(context, { signal })) {
+    const { application, name, state } = container
+    const led = state === 'running' && (application.routes ?? []).length > 0
+    if (!led || primaryVolume(application) !== undefined || context.host.claims.has(applicationKey(name))) continue
+    try {
+      await exclusively(context, name, async () => {
+        const found = await findOurs(engine, context.identity, name, { signal })
+        if (found?.id !== container.id || found.state !== 'running') return
+        await lead(context, engine, found, application.routes, 0n, signal, statelessMilliseconds)
+      })
+    } catch (error) {
+      if (signal?.aborted) throw error
+      left.push({ application: name, why: error instanceof Error ? error : new Error(String(error)) })
+    }
+  }
+  return left
 }

@@ -5,12 +5,13 @@ import { type Application, parseApplication, primaryVolume } from './application
 import { differences } from './canonical.js'
 import { type ContainersHost, exclusively } from './context.js'
 import { createOptions, type Place, stopSecondsOf } from './create-options.js'
-import { noteDesired, restoreDesired } from './desired.js'
+import { asNoted, noteDesired, restoreDesired } from './desired.js'
 import { ask, type Engine, type EngineCall, refusedWith } from './engine.js'
 import { findImage, pullImage, requireImage } from './images.js'
 import { type ContainerInfo, findOurs, infoOf, isAlive, lookUp } from './info.js'
-import { labelNames } from './labels.js'
+import { applicationOf, labelNames } from './labels.js'
 import { unknownContainer } from './probe.js'
+import { withdrawRoutes } from './withdraw-routes.js'
 
 /** How an application is started. */
 export interface StartContainerOptions {
@@ -22,7 +23,8 @@ export interface StartContainerOptions {
 }
 
 /**
- * Starts an application on this host, which must own and serve its volumes. One that runs as described is left alone.
+ * Starts an application on this host, which must own and serve its volumes. One that runs as described is left alone, also where its
+ * routes changed and it has a volume, whose record keeps them.
  * @throws ArgumentError; OwnershipError `NOT_OWNER`, `IN_USE`, `HANDOFF_UNDER_WAY`, `OWNER_UNCONFIRMED`
  * @throws ContainerError `IMAGE_MISSING`, `NAME_TAKEN`, `CONTAINER_DIFFERS`, `PORT_IN_USE`, `ENGINE_FAILED` and others of the engine: then
  *   nothing of it is left
@@ -85,7 +87,9 @@ async function reconcile(
   const { name } = application
   const found = await findOurs(engine, identity, name, { signal })
   if (found === undefined) return undefined
-  const different = differences(found.application, application)
+  const changed = differences(found.application, application)
+  // Where clients come from is no affair of the container's: the record of the volume has it. Without a volume, its label has.
+  const different = primaryVolume(application) === undefined ? changed : changed.filter((field) => field !== 'routes')
   if (different.length === 0) return found
   // What does not run can be made anew: all that is worth keeping is in its volumes.
   if (isAlive(found) && !replace) {
@@ -243,7 +247,8 @@ async function unlessOthers(note: () => Promise<unknown>): Promise<void> {
 }
 
 /**
- * Removes an application from this host: its container, and what its volume's record says of it. The volume stays, with its data.
+ * Removes an application from this host: its container, its routes, and what its volume's record says of it. The volume stays, with its
+ * data.
  * @param options.stop stop it first; by default one that runs is an error
  * @throws ContainerError `CONTAINER_RUNNING`, `NAME_TAKEN`, and those of the engine
  */
@@ -256,6 +261,7 @@ export async function removeContainer(
     const engine = await context.engine(signal)
     const found = await findOurs(engine, context.identity, name, { signal })
     if (found === undefined) return
+    const { routes } = await asNoted(context.host, found.application)
     if (isAlive(found) && !stop) {
       throw new ContainerError('CONTAINER_RUNNING', `${name} runs`, {
         next: 'Stop it first, or have it stopped: { stop: true }.',
@@ -265,7 +271,24 @@ export async function removeContainer(
     await stopAndWait(engine, found, signal)
     await discard(engine, found.id, { signal })
     await unlessOthers(() => restoreDesired(context.host, found.application, undefined))
+    context.leading.delete(name)
+    // A copy without a volume that did not run may be left here while another one serves the clients.
+    if (isAlive(found) || primaryVolume(found.application) !== undefined) {
+      await withdrawRoutes(context, name, found.epoch, { before: routes, signal })
+    }
   })
+}
+
+/** The names of all containers that are none of this host's applications. */
+export async function listForeign(context: ContainersHost, call: EngineCall = {}): Promise<string[]> {
+  const engine = await context.engine(call.signal)
+  const listed = await ask('list containers', call, (abortSignal) =>
+    engine.docker.listContainers({ all: true, abortSignal }),
+  )
+  return listed
+    .filter(({ Labels }) => applicationOf(Labels, context.identity) === undefined)
+    .flatMap(({ Names }) => (Names ?? []).map((name) => name.replace(/^\//, '')))
+    .sort()
 }
 
 /** All containers of this host's applications, those that have ended too, by name. Others are left out. */

@@ -63,6 +63,10 @@ export const moveApplication = defineMethod('application.move', {
   params: z.object({
     name,
     to: z.string().min(1).max(63),
+    /** As what it is to run there. */
+    as: applicationSchema.optional(),
+    /** It does not run: only its volume goes, and it is started there. */
+    stopped: z.boolean().optional(),
     image: z.enum(['stream', 'pull', 'require']).optional(),
     holdMilliseconds: milliseconds.optional(),
     readyMilliseconds: milliseconds.optional(),

@@ -1,5 +1,6 @@
 import type { Peer } from '../replication/index.js'
 import type { HandoffOptions, HandoffResult } from '../volumes/index.js'
+import type { Application } from './application.js'
 
 /** What a move does, in its order. An application without volumes is started before it is stopped. */
 export type MovePhase =
@@ -21,6 +22,8 @@ export interface MoveOptions
     HandoffOptions,
     'signal' | 'limit' | 'onProgress' | 'stallMilliseconds' | 'checkSpace' | 'settledBytes' | 'mostRounds'
   > {
+  /** As what it is to run there, by the same name and with the same volumes. Default: as it runs here. */
+  as?: Application
   /**
    * What to do where the peer lacks the image. `stream`, the default: send it from here. `pull`: have the peer fetch it from its registry.
    * `require`: nothing is moved.

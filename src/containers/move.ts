@@ -3,6 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import {
   AbortError,
+  ArgumentError,
   ContainerError,
   FlockerError,
   NotSupportedError,
@@ -10,14 +11,20 @@ import {
   throwIfAborted,
 } from '../errors.js'
 import { isTransient, type Peer } from '../replication/index.js'
-import { type HandoffResult, handoffForApplication, openVolume, thisProcess } from '../volumes/index.js'
-import { type Application, primaryVolume } from './application.js'
+import {
+  type HandoffOptions,
+  type HandoffResult,
+  handoffForApplication,
+  openVolume,
+  thisProcess,
+} from '../volumes/index.js'
+import { type Application, parseApplication, primaryVolume } from './application.js'
 import { type ContainersHost, containersOf, exclusively } from './context.js'
-import { type Desired, noteDesired } from './desired.js'
+import { asNoted, type Desired, noteDesired } from './desired.js'
 import type { Engine } from './engine.js'
 import { announceMove } from './events.js'
 import { exec } from './exec.js'
-import { requireImage } from './images.js'
+import { findImage, requireImage } from './images.js'
 import { type ContainerInfo, isAlive } from './info.js'
 import { discard, placeFor, requireOurs, run, stopAndWait } from './lifecycle.js'
 import { checkApplication, type RouteChange, startApplication } from './messages.js'
@@ -25,6 +32,7 @@ import type { MoveOptions, MoveResult } from './move-options.js'
 import { MovePhases } from './move-phases.js'
 import { waitReady } from './probe.js'
 import { havePulled, sendImage } from './send-image.js'
+import { withdrawRoutes } from './withdraw-routes.js'
 
 const defaultHold = 60_000
 const defaultReady = 60_000
@@ -39,7 +47,10 @@ interface Move {
   context: ContainersHost
   engine: Engine
   peer: Peer
+  /** As it runs here. */
   application: Application
+  /** As it is to run there. */
+  wanted: Application
   container: ContainerInfo
   options: MoveOptions
   phases: MovePhases
@@ -74,15 +85,13 @@ export async function moveContainer(
         next: 'Start it, or move its volume alone.',
       })
     }
-    const what = `Moving ${name} to ${peer.identity}`
-    const phases = new MovePhases(what, options.onPhase, (phase) => {
-      const event = { application: name, from: context.identity, to: peer.identity, phase }
-      context.host.logger.info(event, 'moves an application')
-      announceMove(event)
-    })
-    const { application: described, epoch } = container
-    const move: Move = { context, engine, peer, application: described, container, options, phases, epoch }
-    const imageBytes = await prepare(move)
+    const phases = phasesOf(context, name, peer, options)
+    const described = await asNoted(context.host, container.application)
+    const wanted = wantedOf(described, options)
+    const { epoch } = container
+    const move: Move = { context, engine, peer, application: described, wanted, container, options, phases, epoch }
+    const imageId = wanted.image === described.image ? container.imageId : undefined
+    const imageBytes = await prepare({ ...move, imageId })
     const moved = primaryVolume(described) === undefined ? await moveStateless(move) : await moveStateful(move)
     return {
       application: name,
@@ -95,8 +104,34 @@ export async function moveContainer(
   })
 }
 
-/** Checks and brings what can be checked and brought while the application runs. @returns bytes of the image that were sent */
-async function prepare({ engine, peer, application, container, options, phases }: Move): Promise<bigint> {
+/** @internal The phases of a move, which are logged and announced as they begin. */
+export function phasesOf(context: ContainersHost, name: string, peer: Peer, { onPhase }: MoveOptions): MovePhases {
+  return new MovePhases(`Moving ${name} to ${peer.identity}`, onPhase, (phase) => {
+    const event = { application: name, from: context.identity, to: peer.identity, phase }
+    context.host.logger.info(event, 'moves an application')
+    announceMove(event)
+  })
+}
+
+/** @internal As what it is to run there. @throws ArgumentError */
+export function wantedOf(application: Application, { as = application }: Pick<MoveOptions, 'as'>): Application {
+  const wanted = parseApplication(as)
+  const volumes = ({ volumes = [] }: Application): string => volumes.map(({ volume }) => volume).join(' ')
+  if (wanted.name === application.name && volumes(wanted) === volumes(application)) return wanted
+  throw new ArgumentError(`${application.name} is to be moved as something else: with another name or other volumes`)
+}
+
+/** @internal Checks and brings what can be checked and brought while the application runs. @returns bytes of the image that were sent */
+export async function prepare({
+  engine,
+  peer,
+  wanted: application,
+  imageId: known,
+  options,
+  phases,
+}: Pick<Move, 'engine' | 'peer' | 'wanted' | 'options' | 'phases'> & {
+  imageId: string | undefined
+}): Promise<bigint> {
   const { signal, image = 'stream' } = options
   if ((application.volumes ?? []).length > 1) {
     throw new NotSupportedError(`${application.name} has more than one volume: they can't change hands in one step`, {
@@ -104,11 +139,12 @@ async function prepare({ engine, peer, application, container, options, phases }
     })
   }
   const imageId = await phases.run('check', signal, () => checkPeer(peer, application, options))
-  await requireImage(engine, container.imageId, peer.host.identity, { signal })
+  const here = known ?? (await findImage(engine, application.image, { signal }))?.id
+  if (here !== undefined) await requireImage(engine, here, peer.host.identity, { signal })
   return phases.run('image', signal, async () => {
-    if (imageId === container.imageId) return 0n
-    if (image === 'stream') return sendImage(engine, peer, application, signal)
-    if (image === 'pull') await havePulled(peer, application, container.imageId, signal)
+    if (imageId !== undefined && (here === undefined || imageId === here)) return 0n
+    if (image === 'stream' && here !== undefined) return sendImage(engine, peer, application, signal)
+    if (image === 'pull') await havePulled(peer, application, here, signal)
     else {
       throw new ContainerError('IMAGE_MISSING', `${peer.identity} lacks the image ${application.image}`, {
         peer: peer.identity,
@@ -189,15 +225,28 @@ async function moveStateful(move: Move): Promise<Moved> {
   return { epoch: handoff.epoch, pauseMilliseconds, handoff, fronts }
 }
 
-/** From then on no other process of this host touches it, as long as this one lives. */
-async function hold({ context, application }: Move): Promise<void> {
+/** From then on no other process of this host touches it, as long as this one lives. What is noted goes along with the volume. */
+async function hold({ context, wanted }: Move): Promise<void> {
   const held: Desired['held'] = { host: context.identity, process: await thisProcess() }
-  await noteDesired(context.host, { application, running: true, held })
+  await noteDesired(context.host, { application: wanted, running: true, held })
 }
 
-/** The handoff may have been committed, and then it is another's to say. */
-function ignoreOthers(error: unknown): void {
+/** @internal The handoff may have been committed, and then it is another's to say. */
+export function ignoreOthers(error: unknown): void {
   if (!(error instanceof FlockerError) || error.code !== 'NOT_OWNER') throw error
+}
+
+/** @internal Those that are the handoff's own. */
+export function handoffOptions({
+  holdMilliseconds: _h,
+  readyMilliseconds: _r,
+  clockMilliseconds: _c,
+  onPhase: _p,
+  image: _i,
+  as: _a,
+  ...handoff
+}: MoveOptions): HandoffOptions {
+  return handoff
 }
 
 async function handOver(
@@ -207,17 +256,9 @@ async function handOver(
   const { context, application, peer, options, phases } = move
   const { host } = context
   const { stopSeconds = 30 } = application
-  const {
-    holdMilliseconds: _h,
-    readyMilliseconds: _r,
-    clockMilliseconds: _c,
-    onPhase: _p,
-    image: _i,
-    ...handoff
-  } = options
   const volume = await openVolume(host.root, primaryVolume(application) as string)
   const result = await handoffForApplication(volume, peer, {
-    ...handoff,
+    ...handoffOptions(options),
     hookMilliseconds: checkpointMilliseconds + stopSeconds * 1000 + stopGrace,
     onPhase: (phase) => {
       if (phase === 'copy') phases.begin('copy')
@@ -289,9 +330,9 @@ async function finish<T>({ application, peer }: Move, run: () => Promise<T>): Pr
   }
 }
 
-/** Has it started there. What the loss of a connection has cut short is asked for again. */
-async function startThere(
-  { peer, application, options, phases }: Move,
+/** @internal Has it started there. What the loss of a connection has cut short is asked for again. */
+export async function startThere(
+  { peer, wanted: application, options, phases }: Pick<Move, 'peer' | 'wanted' | 'options' | 'phases'>,
   signal: AbortSignal | undefined,
 ): Promise<{ routes: Extract<RouteChange, { kind: 'set' }>['routes'] }> {
   const { name } = application
@@ -331,9 +372,14 @@ async function again(peer: Peer, deadline: number): Promise<void> {
   }
 }
 
-/** Here, and on every host of the cluster that can be reached. */
-async function changeAll({ context, application }: Move, epoch: bigint, change: RouteChange): Promise<string[]> {
-  if ((application.routes ?? []).length === 0) return []
+/** @internal Here, and on every host of the cluster that can be reached. */
+export async function changeAll(
+  { context, application, wanted }: Pick<Move, 'context' | 'application' | 'wanted'>,
+  epoch: bigint,
+  change: RouteChange,
+): Promise<string[]> {
+  await withdrawRoutes(context, application.name, epoch, { before: application.routes, after: wanted.routes })
+  if ((wanted.routes ?? []).length === 0) return []
   return context.announce(application.name, epoch, change)
 }
 

@@ -56,6 +56,11 @@ export async function waitReady(
   }
 }
 
+/** @internal Whether a container that runs is ready now. */
+export async function isReady(engine: Engine, container: ContainerInfo, signal: AbortSignal): Promise<boolean> {
+  return (await tryOnce(engine, container, undefined, signal)) === undefined
+}
+
 function ignoreAbort(error: Error): void {
   if (error.name !== 'AbortError') throw error
 }

@@ -6,8 +6,11 @@ import { allPhases } from './move-phases.js'
 /** What a move on another host's behalf can be told. */
 export type RequestMoveOptions = Pick<
   MoveOptions,
-  'signal' | 'image' | 'holdMilliseconds' | 'readyMilliseconds' | 'onPhase'
->
+  'signal' | 'as' | 'image' | 'holdMilliseconds' | 'readyMilliseconds' | 'onPhase'
+> & {
+  /** It does not run: its volume is handed over, and it is started there. Default: one that doesn't run is an error. */
+  stopped?: boolean
+}
 
 /** What a move that was asked for has done. */
 export interface RequestedMove {

@@ -45,15 +45,15 @@ export async function sendImage(
   return sent.value
 }
 
-/** Has the peer fetch it. @throws ContainerError `IMAGE_MISSING`: also where its registry has another of that name */
+/** Has the peer fetch it. @param imageId which one it must be, if that matters @throws ContainerError `IMAGE_MISSING`: also where its registry has another of that name */
 export async function havePulled(
   peer: Peer,
   { name, image }: Application,
-  imageId: string,
+  imageId: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const pulled = await peer.connection.request(pullApplicationImage, { name, image }, signal && { signal })
-  if (pulled.imageId === imageId) return
+  if (imageId === undefined || pulled.imageId === imageId) return
   throw new ContainerError('IMAGE_MISSING', `${peer.identity} has fetched another image of the name ${image}`, {
     peer: peer.identity,
     next: "Give the application its image by digest; or have this host's sent: { image: 'stream' }.",

@@ -5,8 +5,9 @@ import { authorize, type Handler, handle, type RequestContext } from '../transpo
 import { type Application, primaryVolume } from './application.js'
 import { checkHere } from './check.js'
 import type { ContainersHost } from './context.js'
-import { readAllDesired } from './desired.js'
+import { asNoted, readAllDesired } from './desired.js'
 import { findImage, loadImage, pullImage, requireImage } from './images.js'
+import { findOurs } from './info.js'
 import { removeContainer, startContainer, stopContainer } from './lifecycle.js'
 import {
   changeRoutes,
@@ -20,10 +21,15 @@ import {
   stopApplication,
 } from './messages.js'
 import { moveContainer } from './move.js'
+import { moveStopped } from './move-stopped.js'
 import { waitReady } from './probe.js'
+import type { RequestedMove, RequestMoveOptions } from './request-move.js'
+import { serveDeployment } from './serve-deployment.js'
 import { routesOf } from './where.js'
+import { withdrawRoutes } from './withdraw-routes.js'
 
-export function serveContainers({ root, rules }: ServeSettings, context: ContainersHost): Handler[] {
+export function serveContainers(settings: ServeSettings, context: ContainersHost): Handler[] {
+  const { root, rules } = settings
   const gate = (name: string, peer: string): void => authorize(rules, peer, 'run', `${root}/${name}`)
   return [
     handle(checkApplication, async ({ application }, { peer, signal }) => {
@@ -53,17 +59,15 @@ export function serveContainers({ root, rules }: ServeSettings, context: Contain
     }),
     handle(moveApplication, async ({ name, to, ...options }, { peer, signal, emit }) => {
       gate(name, peer)
-      const target = await context.reach(to, signal)
       const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-      const moved = await moveContainer(name, target, { ...given, signal, onPhase: (phase) => emit({ phase }) })
-      const { handoff, application: _, host: _h, fronts, ...rest } = moved
-      return { ...rest, fronts: [...fronts], rounds: handoff?.rounds ?? 0, bytes: handoff?.bytes ?? 0n }
+      return moveFrom(context, name, to, { ...given, signal, onPhase: (phase) => emit({ phase }) })
     }),
     handle(stopApplication, async ({ name }, { peer, signal }) => {
       gate(name, peer)
       await stopContainer(context, name, { signal })
       return {}
     }),
+    ...serveDeployment(settings, context),
     handle(removeApplication, async ({ name }, { peer, signal }) => {
       gate(name, peer)
       await removeContainer(context, name, { signal, stop: true })
@@ -78,6 +82,19 @@ export function serveContainers({ root, rules }: ServeSettings, context: Contain
       applications: [...context.leading].map(([name, { epoch, routes }]) => ({ name, epoch, routes })),
     })),
   ]
+}
+
+/** @internal Moves an application of this host's to another one. */
+export async function moveFrom(
+  context: ContainersHost,
+  name: string,
+  to: string,
+  { stopped = false, ...options }: RequestMoveOptions,
+): Promise<RequestedMove & { phases: Record<string, number>; fronts: string[] }> {
+  const target = await context.reach(to, options.signal)
+  const moved = await (stopped ? moveStopped : moveContainer)(name, target, options)
+  const { handoff, application: _, host: _h, fronts, ...rest } = moved
+  return { ...rest, fronts: [...fronts], rounds: handoff?.rounds ?? 0, bytes: handoff?.bytes ?? 0n }
 }
 
 /** What is to run on a volume of this host's, by its name. */
@@ -96,6 +113,7 @@ export async function startHere(
   const { name } = application
   const { signal, replace, readyMilliseconds } = options
   const began = performance.now()
+  const before = await routesBefore(context, application, signal)
   const container = await startContainer(context, application, { signal, replace })
   const started = performance.now()
   const engine = await context.engine(signal)
@@ -104,9 +122,21 @@ export async function startHere(
   const routes = routesOf(context, application)
   const epoch = primaryVolume(application) === undefined ? 0n : container.epoch
   if (routes.length > 0) await context.routes.change(name, epoch, { kind: 'set', routes }, signal)
+  await withdrawRoutes(context, name, epoch, { before, after: routes, signal })
   // All other hosts are told in the background: whoever waits for this one must not wait for those that are off.
   context.nudge()
   return { startMilliseconds: started - began, readyMilliseconds: ready - started, epoch, routes }
+}
+
+/** The routes that it has as long as nothing is changed. */
+async function routesBefore(
+  context: ContainersHost,
+  application: Application,
+  signal: AbortSignal | undefined,
+): Promise<Application['routes']> {
+  const engine = await context.engine(signal)
+  const found = await findOurs(engine, context.identity, application.name, { signal })
+  return found && (await asNoted(context.host, found.application)).routes
 }
 
 /** It asks for the archive once the engine is ready to take it. */

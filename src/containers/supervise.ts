@@ -88,8 +88,11 @@ export class Supervisor {
   async #hear(events: Readable, signal: AbortSignal): Promise<void> {
     const stop = (): void => void events.destroy()
     signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
     const lines = createInterface({ input: events })
     lines.on('line', () => this.nudge())
+    // The end of the stream says the same.
+    lines.on('error', () => undefined)
     try {
       await once(events, 'close')
     } finally {

@@ -52,6 +52,11 @@ function absence(name: string, external: boolean, hosts: readonly HostState[]): 
     const why = `no known host has it, and ${unknown.sort().join(', ')} may: nothing is known of it`
     return { kind: 'blocked', code: 'unknown-host', why }
   }
+  const other = knownHosts(hosts).find(({ others }) => others?.includes(name))
+  if (other !== undefined) {
+    const why = `no host has it as a volume, and ${other.host} has a dataset of that name`
+    return { kind: 'blocked', code: 'unclear-owner', why }
+  }
   if (external) return { kind: 'blocked', code: 'missing', why: 'it was to be there already, and no host has it' }
   for (const { host, applications } of knownHosts(hosts)) {
     const user = applications.find(({ description }) => mounts(description, name))

@@ -67,6 +67,17 @@ export function isAuthorized(rules: readonly Rule[], peer: string, verb: Verb, d
   return rulesFor(rules, peer, verb, dataset).length > 0
 }
 
+/** Whether one rule allows it of a dataset and of everything below it, whatever that is called. */
+export function isAuthorizedBelow(rules: readonly Rule[], peer: string, verb: Verb, dataset: string): boolean {
+  const names = components(dataset)
+  return rules.some(
+    (rule) =>
+      rule.peer === peer &&
+      rule.verbs.includes(verb) &&
+      rule.datasets.some((pattern) => pattern.endsWith('/**') && matches(pattern, names)),
+  )
+}
+
 /** Whether a rule lets the peer bring a property that is held back otherwise, to what it may make here. */
 export function mayBring(rules: readonly Rule[], peer: string, dataset: string, property: string): boolean {
   return rulesFor(rules, peer, 'receive', dataset).some(({ properties }) => properties?.includes(property))

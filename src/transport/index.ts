@@ -1,5 +1,14 @@
 /** The way between two hosts: mutual TLS, typed requests, and data connections. The wire protocol is in docs/protocol.md. */
-export { authorize, checkRules, isAuthorized, mayBring, type Rule, VERBS, type Verb } from './authorize.js'
+export {
+  authorize,
+  checkRules,
+  isAuthorized,
+  isAuthorizedBelow,
+  mayBring,
+  type Rule,
+  VERBS,
+  type Verb,
+} from './authorize.js'
 export { type CaOptions, createCa, createHostCertificate, type HostCertificateOptions } from './certificates.js'
 export { type Connection, type ConnectOptions, connect, type Hello, type RequestOptions } from './client.js'
 export { type Credentials, certifiedAddress, loadCredentials, parseCredentials } from './credentials.js'

@@ -31,13 +31,24 @@ export interface Found {
 
 /** All volumes below a host's root. */
 export async function findVolumes(host: VolumesHost): Promise<Found[]> {
-  if (!(await exists(host.root))) return []
   const found: Found[] = []
+  for (const { dataset, record } of await findDatasets(host)) if (record !== undefined) found.push({ dataset, record })
+  return found
+}
+
+/** The names below a host's root of datasets that are no volumes: such as a replica of what was none, or what is kept of a volume. */
+export async function listOtherDatasets(host: VolumesHost): Promise<string[]> {
+  const all = await findDatasets(host)
+  return all.flatMap(({ dataset, record }) => (record === undefined ? [volumeOf(host, dataset)] : []))
+}
+
+async function findDatasets(host: VolumesHost): Promise<{ dataset: string; record: VolumeRecord | undefined }[]> {
+  if (!(await exists(host.root))) return []
+  const found: { dataset: string; record: VolumeRecord | undefined }[] = []
   const properties = Object.values(recordNames)
   for await (const { name, type, properties: read } of listDatasets(host.root, { recursive: true, properties })) {
     if (name === host.root) continue
-    const record = parseRecord(name, type, ownProperties(read))
-    if (record !== undefined) found.push({ dataset: name, record })
+    found.push({ dataset: name, record: parseRecord(name, type, ownProperties(read)) })
   }
   return found
 }

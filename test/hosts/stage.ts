@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Application, createCa, createHostCertificate, type Rule } from '../../src/index.js'
 import { type Engine, startDocker } from '../lab/engines/index.js'
-import { type Host, type Lab, type LabProcess, openLab } from '../lab/index.js'
+import { type Host, type Lab, type LabProcess, openLab, type RunOptions, type RunResult } from '../lab/index.js'
 import { agentPort, commandLine, credentialsDirectory, installCredentials, root, startAgent } from '../lab/pair.js'
 import { eventually } from '../zfs/pool.js'
 import type { LoadReport } from './guest/load.js'
@@ -82,21 +82,15 @@ export class Stage implements AsyncDisposable {
     if (isRunner(host)) {
       this.engines.set(host.name, await startDocker(host, { images: withImage }))
     }
-    await this.#startAgent(host)
+    await this.startAgent(host.name)
   }
 
   async #install(host: Host): Promise<void> {
     await installCredentials(host, join(this.certificates, host.name))
   }
 
-  /** In whose place something else is to serve. */
-  async stopAgent(name: string): Promise<void> {
-    const agent = this.#agents.get(name)
-    agent?.kill()
-    await agent?.exit
-  }
-
-  async #startAgent(host: Host): Promise<void> {
+  async startAgent(name: string): Promise<void> {
+    const host = this.host(name)
     const log: string[] = []
     this.logs.set(host.name, log)
     const verbs: Rule['verbs'] = ['inspect', 'receive', 'rollback', 'send', 'own', 'run']
@@ -105,8 +99,13 @@ export class Stage implements AsyncDisposable {
       .filter(({ name }) => name !== host.name)
       .flatMap(({ name }) => ['--peer', `${name}:${agentPort}`])
     const engine = isRunner(host) ? ['--engine', '/run/docker.sock'] : []
-    const agent = await startAgent(host, ['--pool', host.pool, ...peers, ...engine, '--router'], rules, log)
-    this.#agents.set(host.name, agent)
+    this.#agents.set(name, await startAgent(host, ['--pool', host.pool, ...peers, ...engine, '--router'], rules, log))
+  }
+
+  async stopAgent(name: string): Promise<void> {
+    const agent = this.#agents.get(name)
+    agent?.kill('SIGTERM')
+    await agent?.exit
   }
 
   /** As after a power cut: everything on the machine is started again. */
@@ -116,13 +115,18 @@ export class Stage implements AsyncDisposable {
     await host.importPools()
     await this.#install(host)
     if (isRunner(host)) this.engines.set(name, await startDocker(host))
-    await this.#startAgent(host)
+    await this.startAgent(name)
   }
 
   /** The command line on a host. */
   async flocker(host: Host, ...words: string[]): Promise<string> {
+    return (await this.attempt(host, {}, ...words)).stdout
+  }
+
+  /** The same, and how it has ended. */
+  async attempt(host: Host, options: RunOptions, ...words: string[]): Promise<RunResult> {
     const flags = ['--pool', host.pool, '--credentials', credentialsDirectory]
-    return (await host.run(['node', commandLine, ...words, ...flags], { timeoutMilliseconds: 240_000 })).stdout
+    return host.run(['node', commandLine, ...words, ...flags], { timeoutMilliseconds: 240_000, ...options })
   }
 
   /** Makes the database's volume and starts it on alpha. */

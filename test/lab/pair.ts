@@ -59,7 +59,8 @@ export async function startAgent(
   const flags = [...volumes, '--credentials', credentialsDirectory, '--authorize', rulesFile, '--port', `${agentPort}`]
   const agent = host.spawn(['node', commandLine, 'agent', ...flags], options)
   agent.stdin.end()
-  agent.stderr.resume()
+  // How it has ended, if it has by a fault of its own.
+  agent.stderr.on('data', (chunk: Buffer) => log.push(String(chunk)))
   for await (const line of lines(agent)) {
     log.push(line)
     if (line.includes('"listening"')) {

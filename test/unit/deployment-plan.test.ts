@@ -100,17 +100,17 @@ test('an application moves, with its volume, replica or none', () => {
 
 test('a changed description replaces, and addresses alone are led elsewhere', () => {
   const alpha = host('alpha', { applications: [runs(db), runs(web)], volumes: [volume('alpha')] })
-  const changed = { ...db, image: 'postgres:16', environment: { A: '1' } }
-  const { phases } = planDeployment(at('alpha', changed, { ...web, routes: [{ address: 'tcp:80', port: 80 }] }), [
-    alpha,
+  const routes = [{ address: 'tls:db.example', port: 5432 }]
+  const kindsOf = (...wanted: Application[]): string[][] =>
+    planDeployment(at('alpha', ...wanted), [alpha]).phases.flatMap(({ actions }) =>
+      actions.map(({ kind, why }) => [kind, why]),
+    )
+  assert.equal(kindsOf({ ...db, image: 'postgres:16', environment: { A: '1' } }, web), [
+    ['replace', 'environment, image changed'],
   ])
-  assert.equal(
-    phases.flatMap(({ actions }) => actions.map(({ kind, why }) => [kind, why])),
-    [
-      ['replace', 'environment, image changed'],
-      ['routes', 'its addresses changed'],
-    ],
-  )
+  assert.equal(kindsOf({ ...db, routes }, web), [['routes', 'its addresses changed']])
+  const without = { ...web, routes: [{ address: 'tcp:81', port: 80 }] }
+  assert.equal(kindsOf(db, without), [['replace', 'routes changed']], 'only its container keeps what it is')
 })
 
 test('sizes', () => {
@@ -356,16 +356,29 @@ test('descriptions that mean the same', () => {
   assert.not(sameApplication({ ...db, health: probe }, { ...db, health: { ...probe, intervalMilliseconds: 101 } }))
 })
 
-test("clusters that can't be", () => {
-  const refused = (cluster: unknown): string => {
-    try {
-      parseCluster(cluster)
-    } catch (error) {
-      if (error instanceof ArgumentError) return error.message
-      throw error
-    }
-    return 'accepted'
+const refused = (cluster: unknown): string => {
+  try {
+    parseCluster(cluster)
+  } catch (error) {
+    if (error instanceof ArgumentError) return error.message
+    throw error
   }
+  return 'accepted'
+}
+
+test('an address is the same however it is written', () => {
+  const spelled = (address: string): Application => ({ ...db, routes: [{ address, port: 5432 }] })
+  const alpha = host('alpha', { applications: [runs(spelled('tls:443:db.example'))], volumes: [volume('alpha')] })
+  assert.equal(outline(at('alpha', spelled('tls:DB.example')), [alpha]), ['unchanged: db'])
+  const lone = { name: 'lone', image: 'i', ports: [{ container: 1 }] }
+  const beside = (address: string): ClusterDescription =>
+    at('alpha', spelled('tls:db.example'), { ...lone, routes: [{ address, port: 1 }] })
+  assert.match(refused(beside('tls:443:DB.example')), /lone\.routes: the address tls:443:db\.example is that of db too/)
+  assert.match(refused(beside('tcp:443')), /lone\.routes: tcp:443 and tls:443:db\.example can't both be at port 443/)
+  assert.match(refused(beside('db.example')), /lone\.routes: "db\.example" is no address of a route/)
+})
+
+test("clusters that can't be", () => {
   assert.is(refused(at('alpha', db, web)), 'accepted')
   assert.match(refused(at('alpha', web, web)), /web\.name/)
   assert.match(

@@ -35,7 +35,7 @@ function randomApplication(name: string, volumes: readonly string[], random: Ran
     image: pick(['one', 'two'], random),
     ports: [{ container: 80, host: port }],
     ...(volumes.length > 0 ? { volumes: volumes.map((volume) => ({ volume, path: `/${volume}` })) } : {}),
-    ...(random(3) === 0 ? { routes: [{ address: `tcp:${random(4)}`, port: 80 }] } : {}),
+    ...(random(3) === 0 ? { routes: [{ address: `tcp:${1 + random(4)}`, port: 80 }] } : {}),
   }
 }
 
