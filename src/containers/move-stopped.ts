@@ -8,8 +8,10 @@ import { type DesiredHere, noteDesired, readAllDesired } from './desired.js'
 import type { Engine } from './engine.js'
 import { type ContainerInfo, findOurs, isAlive } from './info.js'
 import { discard } from './lifecycle.js'
-import { changeAll, handoffOptions, ignoreOthers, phasesOf, prepare, startThere, wantedOf } from './move.js'
+import { prepare, wantedOf } from './move-check.js'
 import type { MoveOptions, MoveResult } from './move-options.js'
+import { handoffOptions, ignoreOthers, phasesOf } from './move-parts.js'
+import { changeAll, startThere } from './move-start.js'
 
 /**
  * Hands the volume of an application that does not run over to a peer, and has it started there. Rights and errors as of
