@@ -565,17 +565,22 @@ export class Host implements AsyncDisposable {
     const connected = [...this.#peers].find((peer) => peer.identity === identity && peer.isOpen)
     if (connected !== undefined) return connected
     const failures: unknown[] = []
+    const found: string[] = []
     for (const address of this.peerAddresses) {
       try {
         const peer = await this.connect(address, signal === undefined ? {} : { signal })
         if (peer.identity === identity) return peer
+        found.push(`${address} is ${peer.identity}`)
         await peer.close()
       } catch (error) {
         failures.push(error)
+        found.push(`${address}: ${(error as Error).message.split('\n', 1)[0]}`)
       }
     }
     const cause = failures.length > 1 ? new AggregateError(failures) : failures[0]
-    throw new TransportError('PEER_UNREACHABLE', `${identity} is at none of the addresses that this host was given`, {
+    const what = `${identity} is at none of the addresses that ${this.identity} was given`
+    // A cause stays on the host where it happened: whoever asked from another one has the message alone.
+    throw new TransportError('PEER_UNREACHABLE', found.length === 0 ? what : `${what} (${found.join('; ')})`, {
       peer: identity,
       cause,
       next: "Give openHost() the addresses of the cluster's hosts: { peers: [...] }.",

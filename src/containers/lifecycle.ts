@@ -116,7 +116,7 @@ export async function run(
     await discard(engine, found.id, { signal })
     found = undefined
   }
-  const id = found?.id ?? (await create(engine, createOptions(application, place), signal))
+  const id = found?.id ?? (await create(engine, createOptions(application, place), place.host, signal))
   try {
     if (found?.state !== 'running') await start(engine, id, name, signal)
   } catch (error) {
@@ -127,14 +127,22 @@ export async function run(
 }
 
 async function create(
-  { docker }: Engine,
+  engine: Engine,
   options: ReturnType<typeof createOptions>,
+  host: string,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const made = await ask(`make the container ${options.name}`, { signal }, (abortSignal) =>
-    docker.createContainer({ ...options, abortSignal }),
-  )
-  return made.id
+  const { name } = options
+  try {
+    const made = await ask(`make the container ${name}`, { signal }, (abortSignal) =>
+      engine.docker.createContainer({ ...options, abortSignal }),
+    )
+    return made.id
+  } catch (error) {
+    if (refusedWith(error) !== 409) throw error
+    // Another process of this host was a moment earlier.
+    return (await requireOurs(engine, host, name, { signal })).id
+  }
 }
 
 /** What the engines say of a port that something else has. */

@@ -15,6 +15,11 @@ const names: readonly MovePhase[] = [
   'tidy',
 ]
 
+/** With 0 for those that there is no time of. */
+export function allPhases(times: Readonly<Record<string, number>>): Record<MovePhase, number> {
+  return Object.fromEntries(names.map((name) => [name, times[name] ?? 0])) as Record<MovePhase, number>
+}
+
 /** Tells of the phases of a move, and takes their times. */
 export class MovePhases {
   readonly #began = performance.now()
@@ -48,8 +53,7 @@ export class MovePhases {
   }
 
   times(): Record<MovePhase, number> {
-    const entries = names.map((name) => [name, this.#times.get(name) ?? 0] as const)
-    return Object.fromEntries(entries) as Record<MovePhase, number>
+    return allPhases(Object.fromEntries(this.#times))
   }
 
   total(): number {

@@ -1,6 +1,7 @@
 import type { Peer } from '../replication/index.js'
 import { moveApplication } from './messages.js'
 import type { MoveOptions, MovePhase } from './move-options.js'
+import { allPhases } from './move-phases.js'
 
 /** What a move on another host's behalf can be told. */
 export type RequestMoveOptions = Pick<
@@ -16,7 +17,8 @@ export interface RequestedMove {
   epoch: bigint
   pauseMilliseconds: number
   milliseconds: number
-  phases: Readonly<Record<string, number>>
+  /** How long each phase took, in milliseconds. */
+  phases: Readonly<Record<MovePhase, number>>
   imageBytes: bigint
   /** How often the volume was copied before the application was stopped, and stream bytes in all. */
   rounds: number
@@ -37,7 +39,7 @@ export async function requestMove(
   options: RequestMoveOptions = {},
 ): Promise<RequestedMove> {
   const { signal, onPhase, ...rest } = options
-  return from.connection.request(
+  const moved = await from.connection.request(
     moveApplication,
     { name, to, ...rest },
     {
@@ -45,4 +47,5 @@ export async function requestMove(
       ...(onPhase === undefined ? {} : { onEvent: ({ phase }) => onPhase(phase as MovePhase) }),
     },
   )
+  return { ...moved, phases: allPhases(moved.phases) }
 }

@@ -3,6 +3,7 @@ import type { Guard, LocalHost, Peer } from '../replication/index.js'
 import { Announced, announce, hear, replicaRecord } from './claim.js'
 import type { VolumesHost } from './context.js'
 import { newestGuid } from './history.js'
+import { withoutApplication } from './messages.js'
 import { checkOwner } from './ownership.js'
 import { encodeRecord, findRecord } from './record.js'
 import { isServed } from './service.js'
@@ -20,7 +21,8 @@ export class VolumeGuard implements Guard {
   async pulling(dataset: string, volume: string, peer: Peer, signal?: AbortSignal): Promise<void> {
     await this.changing(dataset)
     const description = await hear(this.host, dataset, volume, peer, signal)
-    if (description !== undefined) this.announced.set(dataset, peer.identity, description)
+    // Whom this host pulls from need not be one that may have anything run here.
+    if (description !== undefined) this.announced.set(dataset, peer.identity, withoutApplication(description))
   }
 
   async receiving(dataset: string, from: string): Promise<Readonly<Record<string, string>> | undefined> {

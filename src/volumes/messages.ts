@@ -32,6 +32,11 @@ const description = z.object({
 /** What a host says of a volume. */
 export type Description = z.output<typeof description>
 
+/** A description of which only what concerns the volume is taken in. */
+export function withoutApplication({ application: _, ...rest }: Description): Description {
+  return rest
+}
+
 /** The asking host owns the volume: the asked one takes that in, and becomes a replica if it was the owner. */
 export const claimVolume = defineMethod('volume.claim', {
   params: description.extend({

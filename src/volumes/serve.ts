@@ -8,7 +8,17 @@ import { alone } from './context.js'
 import { becomeOwner, describe, giveAway, keepServing, notePeer, recordOf, stopServing } from './custody.js'
 import { Frozen } from './frozen.js'
 import type { VolumeGuard } from './guard.js'
-import { claimVolume, freezeVolume, prepareVolume, releaseVolume, takeVolume, thawVolume, whoOwns } from './messages.js'
+import {
+  claimVolume,
+  type Description,
+  freezeVolume,
+  prepareVolume,
+  releaseVolume,
+  takeVolume,
+  thawVolume,
+  whoOwns,
+  withoutApplication,
+} from './messages.js'
 import { checkCanTake } from './prepare.js'
 import { findRecord } from './record.js'
 
@@ -22,9 +32,13 @@ export function serveVolumes({ root, rules }: ServeSettings, guard: VolumeGuard)
     authorize(rules, peer, verb, dataset)
     return dataset
   }
+  // What is to run on a volume is run by whoever owns it: whoever may only own it does not say so.
+  const admit = (description: Description, dataset: string, peer: string): Description =>
+    isAuthorized(rules, peer, 'run', dataset) ? description : withoutApplication(description)
   return [
-    handle(claimVolume, async ({ volume, has, ...description }, { peer }) => {
+    handle(claimVolume, async ({ volume, has, ...said }, { peer }) => {
       const dataset = gate(volume, peer, 'receive')
+      const description = admit(said, dataset, peer)
       await receiveClaim(host, announced, dataset, peer, { description, has }, () => gate(volume, peer, 'own'))
       return {}
     }),
@@ -49,7 +63,7 @@ export function serveVolumes({ root, rules }: ServeSettings, guard: VolumeGuard)
         if (owner.host !== peer && !again && owner.epoch < epoch) {
           throw new OwnershipError('NOT_OWNER', `${owner.host} owns ${dataset}, and ${peer} gives it away`, { dataset })
         }
-        await becomeOwner(host, dataset, { epoch, guid }, description)
+        await becomeOwner(host, dataset, { epoch, guid }, admit(description, dataset, peer))
       })
       return {}
     }),

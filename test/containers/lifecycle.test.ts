@@ -111,7 +111,7 @@ test('what is described is what runs', () =>
     assert.is(HostConfig.Memory, 64 << 20)
     assert.is(HostConfig.RestartPolicy.Name, 'no', 'the engine never starts what has a volume')
     if (!isPodman) assert.is(HostConfig.PortBindings['80/tcp'][0].HostPort, '8080')
-    assert.is(Config.StopSignal, 'SIGINT')
+    assert.is(Config.StopSignal, isPodman ? '2' : 'SIGINT')
     const proxy = isPodman ? '127.0.0.1' : 'host.docker.internal'
     for (const line of [
       `MY_DB_PORT_5432_TCP=tcp://${proxy}:15432`,

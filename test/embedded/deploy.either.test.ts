@@ -88,4 +88,5 @@ test('what fails keeps back what needs it, and an abort whatever has not begun',
     assert.match(refused.actions[0]?.error?.message ?? '', /can't be given mountpoint/)
   }))
 
+test.before(useEngine)
 test.run()

@@ -3,9 +3,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { setProperties } from '../../src/datasets/index.js'
+import { getProperties, setProperties } from '../../src/datasets/index.js'
 import { acquireVolume, type FollowReport, follow, handoffVolume, pushVolume } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
+import { VERBS } from '../../src/transport/index.js'
 import { eventually, failure } from '../zfs/pool.js'
 import { digest, fill, mebibyte, snapshotsOf } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
@@ -117,6 +118,28 @@ test('a lease blocks move and delete, and only its holder renews and releases it
     const there = await beta.acquireLease('disk', 'one')
     assert.ok(there.token > second.token, 'tokens grow from host to host')
   }))
+
+test('what runs on a volume is told, and taken in from those only that may have it run', async () => {
+  const application = { 'flocker-zfs:application': '{"running":true,"application":{"name":"db","image":"db:1"}}' }
+  const noted = async (): Promise<unknown> =>
+    (await getProperties('beta/flocker/disk', ['flocker-zfs:application']))['flocker-zfs:application']?.value
+  for (const [verbs, expected] of [
+    [VERBS.filter((verb) => verb !== 'run'), undefined],
+    [VERBS, application['flocker-zfs:application']],
+  ] as const) {
+    await withDirectory(async (directory) => {
+      await using two = await TwoHosts.open(directory, { verbs })
+      const disk = await two.alpha.createVolume('disk', { size: '8M' })
+      await setProperties(disk.dataset, application)
+      await pushVolume(disk, two.toBeta)
+      assert.is(await noted(), expected)
+      assert.is((await failure(handoffVolume(disk, two.toBeta))).code, 'IN_USE')
+      assert.is((await failure(acquireVolume('disk', two.toAlpha))).code, 'IN_USE')
+      assert.is((await failure(two.alpha.destroyVolume('disk'))).code, 'IN_USE')
+      assert.ok((await two.alpha.inspectVolume('disk')).served)
+    })
+  }
+})
 
 test('following keeps replicas within their lag, over lost connections, and goes on after a restart', () =>
   withDirectory(async (directory) => {

@@ -49,12 +49,6 @@ async function owners(stage: Stage): Promise<string[]> {
   return found
 }
 
-/** Resolves once the host that moves has said that it begins a phase. */
-async function begins(stage: Stage, host: string, phase: MovePhase, from: number): Promise<void> {
-  const log = stage.logs.get(host) as string[]
-  await eventually(() => log.slice(from).some((line) => line.includes(`"phase":"${phase}"`)), 120_000)
-}
-
 async function isSettled(stage: Stage, load: Load, before: number, stalls: number[]): Promise<boolean> {
   const [running, owner] = [await stage.running(), await owners(stage)]
   assert.ok(running.length <= 1, `it runs twice: ${running}`)
@@ -83,7 +77,7 @@ test(`power cuts in ${cases.length} phases of moves`, async () => {
       (error: Error) => error.message.split('\n').find((line) => line.includes('[')) ?? error.message,
     )
     const ended = moving.then(() => undefined)
-    await Promise.race([begins(stage, from, phase as MovePhase, seen), ended])
+    await Promise.race([stage.says(from, `"phase":"${phase}"`, seen), ended])
     await stage.host(cut).cutPower()
     const began = performance.now()
     const { acknowledged } = await load.look()
@@ -94,7 +88,7 @@ test(`power cuts in ${cases.length} phases of moves`, async () => {
     const outcome = await moving
     if (name === late) await stage.revive(cut)
     if (alone) {
-      await eventually(async () => (await stage.running()).includes(`db on ${from}`), 60_000)
+      await eventually(async () => (await stage.running([from])).length === 1, 60_000)
       await stage.revive(cut)
     }
     await eventually(() => isSettled(stage, load, acknowledged, stalls), settleMilliseconds).catch((error) => {

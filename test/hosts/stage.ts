@@ -6,6 +6,7 @@ import { type Application, createCa, createHostCertificate, type Rule } from '..
 import { type Engine, startDocker } from '../lab/engines/index.js'
 import { type Host, type Lab, type LabProcess, openLab, type RunOptions, type RunResult } from '../lab/index.js'
 import { agentPort, commandLine, credentialsDirectory, installCredentials, root, startAgent } from '../lab/pair.js'
+import { eventually } from '../zfs/pool.js'
 import type { LoadReport } from './guest/load.js'
 
 const loadProgram = join(__dirname, 'guest/load.js')
@@ -79,15 +80,20 @@ export class Stage implements AsyncDisposable {
     await host.run(['zpool', 'create', '-O', 'mountpoint=none', host.pool, host.disks[0] as string])
     await this.#install(host)
     if (isRunner(host)) {
-      const engine = await startDocker(host)
-      this.engines.set(host.name, engine)
-      if (withImage) await engine.load('postgres')
+      this.engines.set(host.name, await startDocker(host, { images: withImage }))
     }
     await this.startAgent(host.name)
   }
 
   async #install(host: Host): Promise<void> {
     await installCredentials(host, join(this.certificates, host.name))
+  }
+
+  /** In whose place something else is to serve. */
+  async stopAgent(name: string): Promise<void> {
+    const agent = this.#agents.get(name)
+    agent?.kill()
+    await agent?.exit
   }
 
   async startAgent(name: string): Promise<void> {
@@ -100,13 +106,8 @@ export class Stage implements AsyncDisposable {
       .filter(({ name }) => name !== host.name)
       .flatMap(({ name }) => ['--peer', `${name}:${agentPort}`])
     const engine = isRunner(host) ? ['--engine', '/run/docker.sock'] : []
-    this.#agents.set(name, await startAgent(host, ['--pool', host.pool, ...peers, ...engine, '--router'], rules, log))
-  }
-
-  async stopAgent(name: string): Promise<void> {
-    const agent = this.#agents.get(name)
-    agent?.kill('SIGTERM')
-    await agent?.exit
+    const agent = await startAgent(host, ['--pool', host.pool, ...peers, ...engine, '--router'], rules, log)
+    this.#agents.set(name, agent)
   }
 
   /** As after a power cut: everything on the machine is started again. */
@@ -139,15 +140,29 @@ export class Stage implements AsyncDisposable {
     await this.flocker(alpha, 'containers', 'start', '/etc/database.json', '--engine', '/run/docker.sock')
   }
 
-  async move(from: string, to: string, name = 'db'): Promise<Moved> {
-    const said = await this.flocker(this.host(from), 'move', name, to, '--from', `${from}:${agentPort}`, '--json')
-    return JSON.parse(said) as Moved
+  async move(from: string, to: string, name = 'db', ...flags: string[]): Promise<Moved> {
+    const words = ['move', name, to, '--from', `${from}:${agentPort}`, '--json', ...flags]
+    return JSON.parse(await this.flocker(this.host(from), ...words)) as Moved
   }
 
-  /** Containers that run, of ours, by host. */
-  async running(): Promise<string[]> {
+  /** Starts a move of the database, to be ended early. */
+  startMove(from: string, to: string): LabProcess {
+    const host = this.host(from)
+    const words = ['move', 'db', to, '--from', `${from}:${agentPort}`, '--pool', host.pool]
+    return host.spawn(['node', commandLine, ...words, '--credentials', credentialsDirectory])
+  }
+
+  /** Resolves once an agent has logged something. */
+  async says(name: string, text: string, from: number): Promise<void> {
+    const log = this.logs.get(name) as string[]
+    await eventually(() => log.slice(from).some((line) => line.includes(text)), 120_000)
+  }
+
+  /** Containers that run on those hosts, by default on all. */
+  async running(hosts: readonly string[] = runners): Promise<string[]> {
     const found: string[] = []
     for (const [name, engine] of this.engines) {
+      if (!hosts.includes(name)) continue
       const { stdout } = await engine.docker(['ps', '--format', '{{.Names}}'])
       for (const container of stdout.split('\n').filter((line) => line !== '')) found.push(`${container} on ${name}`)
     }
