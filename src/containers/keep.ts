@@ -138,13 +138,12 @@ async function lead(
 
 /** Those without a volume are kept running by the engine; their clients are led to them here. */
 async function leadStateless(context: ContainersHost, signal: AbortSignal | undefined): Promise<Unkept[]> {
-  const engine = await context.engine(signal).catch((error: unknown) => {
-    if (error instanceof ContainerError) return undefined
+  const listed = await listContainers(context, { signal }).catch((error: unknown) => {
+    // Without an engine nothing runs that clients could be led to.
+    if (error instanceof ContainerError) return []
     throw error
   })
-  // Without an engine nothing runs that clients could be led to.
-  if (engine === undefined) return []
-  const led = (await listContainers(context, { signal })).filter(
+  const led = listed.filter(
     ({ application, name, state }) =>
       state === 'running' &&
       (application.routes ?? []).length > 0 &&
@@ -154,6 +153,7 @@ async function leadStateless(context: ContainersHost, signal: AbortSignal | unde
   const all = led.map(({ id, name }) =>
     attempt(name, signal, () =>
       exclusively(context, name, async () => {
+        const engine = await context.engine(signal)
         const found = await findOurs(engine, context.identity, name, { signal })
         if (found?.id !== id || found.state !== 'running') return
         await lead(context, engine, found, found.application.routes, 0n, signal)
