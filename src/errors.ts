@@ -123,7 +123,8 @@ export class OwnershipError extends FlockerError {}
  * that name, or it is none of ours), `NAME_TAKEN` (a container that is not ours has the name), `CONTAINER_DIFFERS` (it runs with another
  * description), `CONTAINER_RUNNING`, `PORT_IN_USE`, `NOT_READY` (it ended, or was not ready in time), `ADDRESS_UNKNOWN`, `DESTINATION_UNREADY`
  * (a host can't take an application over), `CLOCK_DIFFERS`, `APPLICATION_BUSY` (this process is doing something else with it),
- * `MOVE_UNFINISHED` (the volume has moved, and the application does not run yet).
+ * `MOVE_UNFINISHED` (the volume has moved, and the application does not run yet), `NOT_DONE` (of a deployment: what it comes after was not
+ * done).
  */
 export class ContainerError extends FlockerError {}
 

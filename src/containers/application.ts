@@ -207,6 +207,12 @@ export function parseApplication(value: unknown): Application {
   })
 }
 
+/** The volumes of an application that go where its primary one goes. */
+export function companionVolumes(application: Application): string[] {
+  const primary = primaryVolume(application)
+  return (application.volumes ?? []).map(({ volume }) => volume).filter((volume) => volume !== primary)
+}
+
 /** The volume whose owner runs the application; the others follow it. */
 export function primaryVolume({ volumes = [] }: Application): string | undefined {
   return volumes.find(({ readOnly }) => readOnly !== true)?.volume ?? volumes[0]?.volume

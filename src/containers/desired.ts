@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { ContainerError, FlockerError, OwnershipError } from '../errors.js'
 import { changeApplication, longestValue, readApplications, type VolumesHost } from '../volumes/index.js'
-import { type Application, applicationSchema, primaryVolume } from './application.js'
+import { type Application, applicationSchema, companionVolumes, primaryVolume } from './application.js'
 
 /** What the owner of a volume wants of the application on it. */
 export interface Desired {
@@ -25,6 +25,18 @@ export interface DesiredHere extends Desired {
   owner: { host: string; epoch: bigint }
 }
 
+/** A volume of this host's that goes where another one goes, on which its application runs. */
+export interface CompanionHere {
+  volume: string
+  /** The application's name. */
+  name: string
+  /** The volume that it follows. */
+  follows: string
+  owned: boolean
+  served: boolean
+}
+
+const companionSchema = z.strictObject({ name: z.string(), follows: z.string() })
 const schema = z.object({
   application: applicationSchema,
   running: z.boolean(),
@@ -45,8 +57,16 @@ export function encodeDesired({ application, running, held }: Desired): string {
 
 /** @throws FlockerError `RECORD_INVALID` */
 export function decodeDesired(text: string, dataset: string): Desired {
+  return decode(schema, text, dataset)
+}
+
+function isCompanion(text: string): boolean {
+  return text.startsWith('{"follows"')
+}
+
+function decode<T>(form: z.ZodType<T>, text: string, dataset: string): T {
   try {
-    return schema.parse(JSON.parse(text))
+    return form.parse(JSON.parse(text))
   } catch (cause) {
     throw new FlockerError('RECORD_INVALID', `What runs on ${dataset} is not described as it was written there`, {
       dataset,
@@ -67,6 +87,7 @@ export async function readAllDesired(
 ): Promise<DesiredHere[]> {
   const found: DesiredHere[] = []
   for (const { text, dataset, ...rest } of await readApplications(host)) {
+    if (isCompanion(text)) continue
     try {
       found.push({ ...rest, ...decodeDesired(text, dataset) })
     } catch (error) {
@@ -87,16 +108,30 @@ export async function asNoted(host: VolumesHost, found: Application): Promise<Ap
   return noted?.application ?? found
 }
 
+/** All volumes here that go where another one goes. */
+export async function readCompanions(host: VolumesHost): Promise<CompanionHere[]> {
+  const noted = (await readApplications(host)).filter(({ text }) => isCompanion(text))
+  return noted.map(({ text, dataset, volume, owned, served }) => {
+    return { ...decode(companionSchema, text, dataset), volume, owned, served }
+  })
+}
+
 /**
- * Notes what is to run on its volume, if it has one.
- * @returns what was noted there before
+ * Notes what is to run on its volume, if it has one, and on its other volumes that they follow that one.
+ * @returns what was noted before
  * @throws OwnershipError `NOT_OWNER`; `IN_USE`: another application is to run there
  */
 export async function noteDesired(host: VolumesHost, desired: Desired): Promise<Desired | undefined> {
   const { application } = desired
+  const { name } = application
   const volume = primaryVolume(application)
   if (volume === undefined) return undefined
-  return change(host, volume, application.name, encodeDesired(desired))
+  const text = encodeDesired(desired)
+  for (const each of companionVolumes(application)) {
+    await change(host, each, name, JSON.stringify({ follows: volume, name }))
+  }
+  const before = await change(host, volume, name, text)
+  return before === undefined ? undefined : decodeDesired(before, volume)
 }
 
 /** Takes back what {@link noteDesired} noted, or notes that nothing is to run on the volume any more. */
@@ -108,6 +143,8 @@ export async function restoreDesired(
   const volume = primaryVolume(application)
   if (volume === undefined) return
   await change(host, volume, application.name, before && encodeDesired(before))
+  if (before !== undefined) return
+  for (const each of companionVolumes(application)) await change(host, each, application.name, undefined)
 }
 
 async function change(
@@ -115,14 +152,18 @@ async function change(
   volume: string,
   name: string,
   text: string | undefined,
-): Promise<Desired | undefined> {
-  const before = await changeApplication(host, volume, (present, dataset) => {
-    const other = present === undefined ? undefined : decodeDesired(present, dataset).application.name
+): Promise<string | undefined> {
+  return changeApplication(host, volume, (present, dataset) => {
+    const other = present === undefined ? undefined : nameIn(present, dataset)
     if (other === undefined || other === name) return text
     throw new OwnershipError('IN_USE', `${other} is to run on ${dataset}, not ${name}`, {
       dataset,
       next: `Remove ${other} first.`,
     })
   })
-  return before === undefined ? undefined : decodeDesired(before, volume)
+}
+
+/** The application that a note is about. */
+function nameIn(text: string, dataset: string): string {
+  return isCompanion(text) ? decode(companionSchema, text, dataset).name : decodeDesired(text, dataset).application.name
 }

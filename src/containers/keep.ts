@@ -2,6 +2,7 @@
 import { ContainerError, FlockerError } from '../errors.js'
 import { isProcessAlive } from '../volumes/index.js'
 import { type Application, primaryVolume } from './application.js'
+import { findStragglers, sendStraggler } from './companions.js'
 import { applicationKey, type ContainersHost, exclusively } from './context.js'
 import { type DesiredHere, noteDesired, readAllDesired } from './desired.js'
 import type { Engine } from './engine.js'
@@ -25,18 +26,29 @@ export interface Unkept {
  */
 export async function keepApplications(context: ContainersHost, signal?: AbortSignal): Promise<Unkept[]> {
   // One that is slow to be ready does not keep the others waiting.
-  const all = (await readAllDesired(context.host)).map(async (desired): Promise<Unkept | undefined> => {
-    try {
-      await keep(context, desired, signal)
-      return undefined
-    } catch (error) {
-      if (signal?.aborted) throw error
-      const why = error instanceof Error ? error : new Error(String(error))
-      return { application: desired.application.name, why }
-    }
-  })
-  const left = (await Promise.all(all)).filter((unkept) => unkept !== undefined)
-  return [...left, ...(await leadStateless(context, signal))]
+  const stateful = (await readAllDesired(context.host)).map((desired) =>
+    attempt(desired.application.name, signal, () => keep(context, desired, signal)),
+  )
+  const all = await Promise.all([...stateful, leadStateless(context, signal)])
+  // Once what used them here has ended.
+  const stragglers = (await findStragglers(context)).map((straggler) =>
+    attempt(straggler.companion.name, signal, () => sendStraggler(context, straggler, signal)),
+  )
+  return [...all, ...(await Promise.all(stragglers))].flat()
+}
+
+async function attempt(
+  application: string,
+  signal: AbortSignal | undefined,
+  run: () => Promise<void>,
+): Promise<Unkept[]> {
+  try {
+    await run()
+    return []
+  } catch (error) {
+    if (signal?.aborted) throw error
+    return [{ application, why: error instanceof Error ? error : new Error(String(error)) }]
+  }
 }
 
 async function keep(context: ContainersHost, seen: DesiredHere, signal: AbortSignal | undefined): Promise<void> {
@@ -118,11 +130,10 @@ async function lead(
   addresses: Application['routes'],
   epoch: bigint,
   signal: AbortSignal | undefined,
-  timeoutMilliseconds?: number,
 ): Promise<void> {
   const mark = `${id} ${startedAt?.getTime()} ${epoch}`
   const known = context.leading.get(name)
-  if (known?.mark !== mark) await waitReady(engine, context.identity, name, { signal, timeoutMilliseconds })
+  if (known?.mark !== mark) await waitReady(engine, context.identity, name, { signal })
   // Where its ports are is the container's to say.
   const routes = routesOf(context, { ...application, routes: addresses })
   await withdrawRoutes(context, name, epoch, { before: known?.routes, after: routes, signal })
@@ -130,32 +141,29 @@ async function lead(
   if (routes.length > 0) await context.announce(name, epoch, { kind: 'set', routes }, signal)
 }
 
-/** How long one may keep the others waiting here; it is looked at again in the next turn. */
-const statelessMilliseconds = 5000
-
-/** One without a volume is kept running by the engine; its clients are led to it here. */
+/** Those without a volume are kept running by the engine; their clients are led to them here. */
 async function leadStateless(context: ContainersHost, signal: AbortSignal | undefined): Promise<Unkept[]> {
-  const left: Unkept[] = []
-  const engine = await context.engine(signal).catch((error: unknown) => {
-    if (error instanceof ContainerError) return undefined
+  const listed = await listContainers(context, { signal }).catch((error: unknown) => {
+    // Without an engine nothing runs that clients could be led to.
+    if (error instanceof ContainerError) return []
     throw error
   })
-  // Without an engine nothing runs that clients could be led to.
-  if (engine === undefined) return left
-  for (const container of await listContainers(context, { signal })) {
-    const { application, name, state } = container
-    const led = state === 'running' && (application.routes ?? []).length > 0
-    if (!led || primaryVolume(application) !== undefined || context.host.claims.has(applicationKey(name))) continue
-    try {
-      await exclusively(context, name, async () => {
+  const led = listed.filter(
+    ({ application, name, state }) =>
+      state === 'running' &&
+      (application.routes ?? []).length > 0 &&
+      primaryVolume(application) === undefined &&
+      !context.host.claims.has(applicationKey(name)),
+  )
+  const all = led.map(({ id, name }) =>
+    attempt(name, signal, () =>
+      exclusively(context, name, async () => {
+        const engine = await context.engine(signal)
         const found = await findOurs(engine, context.identity, name, { signal })
-        if (found?.id !== container.id || found.state !== 'running') return
-        await lead(context, engine, found, application.routes, 0n, signal, statelessMilliseconds)
-      })
-    } catch (error) {
-      if (signal?.aborted) throw error
-      left.push({ application: name, why: error instanceof Error ? error : new Error(String(error)) })
-    }
-  }
-  return left
+        if (found?.id !== id || found.state !== 'running') return
+        await lead(context, engine, found, found.application.routes, 0n, signal)
+      }),
+    ),
+  )
+  return (await Promise.all(all)).flat()
 }

@@ -1,5 +1,5 @@
 /** What is done before a move stops anything: whether the peer could run the application, and what it lacks for it. */
-import { ArgumentError, ContainerError, NotSupportedError } from '../errors.js'
+import { ArgumentError, ContainerError } from '../errors.js'
 import type { Peer } from '../replication/index.js'
 import { type Application, parseApplication } from './application.js'
 import { findImage, requireImage } from './images.js'
@@ -30,11 +30,6 @@ export async function prepare({
   imageId: string | undefined
 }): Promise<bigint> {
   const { signal, image = 'stream' } = options
-  if ((application.volumes ?? []).length > 1) {
-    throw new NotSupportedError(`${application.name} has more than one volume: they can't change hands in one step`, {
-      next: 'Put all of its data below one volume.',
-    })
-  }
   const imageId = await phases.run('check', signal, () => checkPeer(peer, application, options))
   const here = known ?? (await findImage(engine, application.image, { signal }))?.id
   if (here !== undefined) await requireImage(engine, here, peer.host.identity, { signal })

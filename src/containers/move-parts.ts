@@ -1,6 +1,6 @@
 /** What the kinds of moves have in common. */
 import { FlockerError } from '../errors.js'
-import type { Peer } from '../replication/index.js'
+import { isTransient, type Peer } from '../replication/index.js'
 import type { HandoffOptions } from '../volumes/index.js'
 import type { Application } from './application.js'
 import type { ContainersHost } from './context.js'
@@ -49,4 +49,10 @@ export function handoffOptions({
   ...handoff
 }: MoveOptions): HandoffOptions {
   return handoff
+}
+
+/** Whether it is over in a moment: a peer that has just come back does not serve its volumes yet. */
+export function mayPass(error: unknown): boolean {
+  const codes = ['OWNER_UNCONFIRMED', 'HANDOFF_UNDER_WAY', 'ENGINE_UNAVAILABLE']
+  return isTransient(error) || (error instanceof FlockerError && codes.includes(error.code))
 }

@@ -1,10 +1,10 @@
 /** The end of a move: the peer starts the application, and clients are led there. */
 import { setTimeout as wait } from 'node:timers/promises'
 import { AbortError, FlockerError, throwIfAborted } from '../errors.js'
-import { isTransient, type Peer } from '../replication/index.js'
+import type { Peer } from '../replication/index.js'
 import { primaryVolume } from './application.js'
 import { type RouteChange, startApplication } from './messages.js'
-import type { Move } from './move-parts.js'
+import { type Move, mayPass } from './move-parts.js'
 import { withdrawRoutes } from './withdraw-routes.js'
 
 const defaultReady = 60_000
@@ -35,12 +35,6 @@ export async function startThere(
       await again(peer, deadline)
     }
   }
-}
-
-/** A peer that has just come back serves its volumes in a moment. */
-function mayPass(error: unknown): boolean {
-  const codes = ['OWNER_UNCONFIRMED', 'HANDOFF_UNDER_WAY', 'ENGINE_UNAVAILABLE']
-  return isTransient(error) || (error instanceof FlockerError && codes.includes(error.code))
 }
 
 async function again(peer: Peer, deadline: number): Promise<void> {

@@ -3,6 +3,7 @@ import { ContainerError } from '../errors.js'
 import type { Peer } from '../replication/index.js'
 import { handoffForApplication, openVolume, thisProcess } from '../volumes/index.js'
 import { primaryVolume } from './application.js'
+import { handOverCompanions } from './companions.js'
 import { type ContainersHost, containersOf, exclusively } from './context.js'
 import { type DesiredHere, noteDesired, readAllDesired } from './desired.js'
 import type { Engine } from './engine.js'
@@ -38,6 +39,7 @@ export async function moveStopped(name: string, peer: Peer, options: MoveOptions
     const began = performance.now()
     const handoff = await handOver(move, desired)
     context.leading.delete(name)
+    await handOverCompanions(move)
     const { routes } = await startThere(move, undefined)
     const fronts = await phases.run('switch', undefined, () => changeAll(move, handoff.epoch, { kind: 'set', routes }))
     const pauseMilliseconds = performance.now() - began

@@ -3,6 +3,7 @@ import { ContainerError } from '../errors.js'
 import type { Peer } from '../replication/index.js'
 import { type HandoffResult, handoffForApplication, openVolume, thisProcess } from '../volumes/index.js'
 import { type Application, primaryVolume } from './application.js'
+import { copyCompanions, handOverCompanions } from './companions.js'
 import { containersOf, exclusively } from './context.js'
 import { asNoted, type Desired, noteDesired } from './desired.js'
 import { exec } from './exec.js'
@@ -88,6 +89,7 @@ async function moveStateful(move: Move): Promise<Moved> {
   const stopping = { began: 0, stopped: undefined as Promise<unknown> | undefined }
   let handoff: HandoffResult
   try {
+    await copyCompanions(move)
     handoff = await handOver(move, stopping)
   } catch (error) {
     await noteDesired(context.host, { application, running: true }).catch(ignoreOthers)
@@ -95,7 +97,10 @@ async function moveStateful(move: Move): Promise<Moved> {
   }
   context.leading.delete(application.name)
   // It is the peer's from here on: nothing of what follows can be taken back.
-  const started = await finish(move, () => startThere(move, undefined))
+  const started = await finish(move, async () => {
+    await handOverCompanions(move)
+    return startThere(move, undefined)
+  })
   const fronts = await phases.run('switch', undefined, () =>
     changeAll(move, handoff.epoch, { kind: 'set', routes: started.routes }),
   )

@@ -89,6 +89,13 @@ export class Stage implements AsyncDisposable {
     await installCredentials(host, join(this.certificates, host.name))
   }
 
+  /** In whose place something else is to serve. */
+  async stopAgent(name: string): Promise<void> {
+    const agent = this.#agents.get(name)
+    agent?.kill()
+    await agent?.exit
+  }
+
   async startAgent(name: string): Promise<void> {
     const host = this.host(name)
     const log: string[] = []
@@ -99,13 +106,8 @@ export class Stage implements AsyncDisposable {
       .filter(({ name }) => name !== host.name)
       .flatMap(({ name }) => ['--peer', `${name}:${agentPort}`])
     const engine = isRunner(host) ? ['--engine', '/run/docker.sock'] : []
-    this.#agents.set(name, await startAgent(host, ['--pool', host.pool, ...peers, ...engine, '--router'], rules, log))
-  }
-
-  async stopAgent(name: string): Promise<void> {
-    const agent = this.#agents.get(name)
-    agent?.kill('SIGTERM')
-    await agent?.exit
+    const agent = await startAgent(host, ['--pool', host.pool, ...peers, ...engine, '--router'], rules, log)
+    this.#agents.set(name, agent)
   }
 
   /** As after a power cut: everything on the machine is started again. */

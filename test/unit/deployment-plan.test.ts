@@ -3,7 +3,14 @@ import * as assert from 'uvu/assert'
 import type { Application } from '../../src/containers/application.js'
 import { canonicalApplication, describeHash, differences, sameApplication } from '../../src/containers/canonical.js'
 import { type ClusterDescription, parseCluster } from '../../src/containers/cluster.js'
-import type { HostState, KnownHost, KnownVolume, RunningApplication } from '../../src/containers/deployment.js'
+import type {
+  DeploymentAction,
+  HostState,
+  KnownHost,
+  KnownVolume,
+  RunningApplication,
+} from '../../src/containers/deployment.js'
+import { needsFirst } from '../../src/containers/deployment-claims.js'
 import { type DeploymentOptions, planDeployment } from '../../src/containers/deployment-plan.js'
 import { formatDeployment } from '../../src/containers/format-deployment.js'
 import { ArgumentError } from '../../src/errors.js'
@@ -365,6 +372,29 @@ const refused = (cluster: unknown): string => {
   }
   return 'accepted'
 }
+
+test('what was not done keeps back what needs it, and nothing else', () => {
+  const why = ''
+  const start = (application: Application): DeploymentAction => ({ kind: 'start', host: 'beta', application, why })
+  const lone: Application = { name: 'lone', image: 'i', ports: [{ container: 5432 }] }
+  const running = [host('alpha', { applications: [runs(db)], volumes: [volume('alpha')] }), host('beta')]
+  const create: DeploymentAction = { kind: 'create', host: 'beta', volume: { name: 'data' }, why }
+  assert.ok(needsFirst(start(db), create, []))
+  assert.not(needsFirst(start(lone), create, []))
+  const resize: DeploymentAction = { kind: 'resize', host: 'beta', volume: 'data', from: undefined, to: 1n, why }
+  assert.not(needsFirst(start(db), resize, []), 'it runs with its old size')
+  const remove: DeploymentAction = { kind: 'remove', host: 'alpha', application: 'db', why }
+  assert.ok(needsFirst(start(db), remove, running), 'it would run twice')
+  assert.not(needsFirst(start(lone), remove, running), 'the port of another host')
+  assert.ok(needsFirst({ ...start(lone), host: 'alpha' }, remove, running), 'the port is still in use')
+  const routed = { ...lone, routes: [{ address: 'tcp:15432', port: 5432 }] }
+  assert.ok(needsFirst(start(routed), remove, running), 'the address still leads to it')
+})
+
+test('a dataset of the name of a volume keeps it from being made', () => {
+  const hosts = [host('alpha'), host('beta', { others: ['data'] })]
+  assert.equal(outline(at('alpha', db), hosts), ['blocked: unclear-owner db'])
+})
 
 test('an address is the same however it is written', () => {
   const spelled = (address: string): Application => ({ ...db, routes: [{ address, port: 5432 }] })
