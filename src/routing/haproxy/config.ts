@@ -10,7 +10,7 @@ import { ArgumentError } from '../../errors.js'
 import { type FullRouteAddress, routeKey } from '../address.js'
 import { MOST_HOLD_MILLISECONDS, type RouterSettings } from '../settings.js'
 import { LUA_FILE } from './lua.js'
-import { TABLE_FILE, type Table, type TableRoute } from './table.js'
+import type { Table, TableRoute } from './table.js'
 
 export const CONFIG_FILE = 'routes.cfg'
 /** In the directory, of a HAProxy of our own. */
@@ -44,12 +44,14 @@ export function formatConfig(table: Table, options: ConfigOptions): string {
   return `${[[comment], ...sections].map((lines) => lines.join('\n  ')).join('\n\n')}\n`
 }
 
-function globalSection({ directory, own, connectMilliseconds, waitingClients }: ConfigOptions): string[] {
+function globalSection({ directory, own }: ConfigOptions): string[] {
   const file = (name: string) => quote(join(directory, name))
   return [
     'global',
     ...(own ? [`stats socket ${file(STATS_SOCKET)} mode 600 level admin expose-fd listeners`] : []),
-    `lua-load ${file(LUA_FILE)} ${file(TABLE_FILE)} ${connectMilliseconds} ${waitingClients}`,
+    // With more threads, HAProxy 2.6 now and then does not wake a connection that sleeps in Lua.
+    ...(own ? ['nbthread 1'] : []),
+    `lua-load ${file(LUA_FILE)}`,
   ]
 }
 
@@ -131,8 +133,8 @@ const UNKNOWN_HOST = [
 ]
 
 function quote(path: string): string {
-  if (!/['\n\0]/.test(path)) return `'${path}'`
+  if (!/['\p{Cc}]/u.test(path)) return `'${path}'`
   throw new ArgumentError(`HAProxy can't read ${JSON.stringify(path)}`, {
-    next: 'Choose a directory without quotes in its name.',
+    next: 'Choose a directory without quotes and control characters in its name.',
   })
 }

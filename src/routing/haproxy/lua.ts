@@ -5,10 +5,23 @@
  */
 export const LUA_FILE = 'routing.lua'
 
-/** HAProxy's Lua 5.3 or 5.4; arguments: the table's file, milliseconds to wait for a target, clients that may wait for one route. */
-export const LUA_SCRIPT = `
-local arguments = table.pack(...)
-local patience, most = tonumber(arguments[2]), tonumber(arguments[3])
+/** What the script is to know. */
+export interface ScriptOptions {
+  /** The file with the routes. */
+  readonly table: string
+  /** How long a connection waits for a target. */
+  readonly connectMilliseconds: number
+  /** How many connections may wait for one route. */
+  readonly waitingClients: number
+}
+
+/** The script, for HAProxy's Lua 5.3 or 5.4. Not every HAProxy hands on what `lua-load` gives a script, so it has its options in itself. */
+export function luaScript({ table, connectMilliseconds, waitingClients }: ScriptOptions): string {
+  // A text of JSON is one of Lua, where it has no control characters.
+  return `local file, patience, most = ${JSON.stringify(table)}, ${connectMilliseconds}, ${waitingClients}\n${SCRIPT}`
+}
+
+const SCRIPT = `
 local routes, waiting = {}, {}
 -- A connection that ended while it waited says so to nobody: it is forgotten when it was not heard of for so long.
 local silence = 5000
@@ -18,7 +31,7 @@ local function now()
   return time.sec * 1000 + time.usec // 1000
 end
 
-for line in io.lines(arguments[1]) do
+for line in io.lines(file) do
   local word = {}
   for each in line:gmatch('%S+') do word[#word + 1] = each end
   if word[1] == 'route' then
