@@ -15,6 +15,8 @@ import type { Table, TableRoute } from './table.js'
 export const CONFIG_FILE = 'routes.cfg'
 /** In the directory, of a HAProxy of our own. */
 export const STATS_SOCKET = 'stats.sock'
+/** In the directory: where the script's connections ask. */
+export const BELL_SOCKET = 'bell.sock'
 
 export interface ConfigOptions extends RouterSettings {
   readonly directory: string
@@ -39,6 +41,7 @@ export function formatConfig(table: Table, options: ConfigOptions): string {
     ...[...fronts].map(([name, addresses]) => frontend(name, addresses, options)),
     ...[...table].map(([key, route]) => backend(key, route)),
     UNKNOWN_HOST,
+    bellSection(options),
   ]
   const comment = '# Written by flocker-zfs, which reads it never and replaces it at every change.'
   return `${[[comment], ...sections].map((lines) => lines.join('\n  ')).join('\n\n')}\n`
@@ -131,6 +134,15 @@ const UNKNOWN_HOST = [
   'mode http',
   'http-request return status 421 content-type text/plain string "421 Misdirected Request"',
 ]
+
+function bellSection({ directory }: ConfigOptions): string[] {
+  return [
+    'frontend flocker:bell from flocker',
+    'mode tcp',
+    `bind 'unix@${join(directory, BELL_SOCKET)}' mode 600`,
+    'tcp-request content use-service lua.flocker_bell',
+  ]
+}
 
 function quote(path: string): string {
   if (!/['\p{Cc}]/u.test(path)) return `'${path}'`
