@@ -6,7 +6,23 @@ import { connect, createServer } from 'node:net'
 import { type Test, test } from 'uvu'
 import { ArgumentError } from '../../src/errors.js'
 import type { RouteAddress } from '../../src/routing/index.js'
-import { Application, Certificates, Client, codeOf, type Driver, freePort, get, HOST, httpApplication, info, nap, type Scope, scoped, until, within } from './fixtures.js'
+import {
+  Application,
+  Certificates,
+  Client,
+  codeOf,
+  type Driver,
+  freePort,
+  get,
+  HOST,
+  httpApplication,
+  info,
+  nap,
+  type Scope,
+  scoped,
+  until,
+  within,
+} from './fixtures.js'
 
 const minute = { deadlineMilliseconds: 60_000 }
 
@@ -33,7 +49,11 @@ function keepAsking(client: Client, name: string): { asked(): number; stop(): Pr
   }
 }
 
-async function waits(router: { list: Parameters<typeof info>[0]['list'] } & Parameters<typeof info>[0], key: string, count: number): Promise<void> {
+async function waits(
+  router: { list: Parameters<typeof info>[0]['list'] } & Parameters<typeof info>[0],
+  key: string,
+  count: number,
+): Promise<void> {
   await until(async () => (await info(router, key)).waiting === count)
 }
 
@@ -56,12 +76,21 @@ export function conformance(driver: Driver): Test {
     await router.set(tcp(three), undefined)
     assert.equal(await Client.tcp(scope, one).ask('hello'), 'alpha hello')
     assert.equal(await Client.tcp(scope, three).ask('hello'), 'closed')
-    const listed = (await router.list()).map(({ key, target, state, open, waiting }) => ({ key, target, state, open, waiting }))
-    assert.deepEqual(listed, [
-      { key: `tcp:${one}`, target: alpha.target, state: 'open', open: 1, waiting: 0 },
-      { key: `tcp:${two}`, target: beta.target, state: 'open', open: 1, waiting: 0 },
-      { key: `tcp:${three}`, target: undefined, state: 'none', open: 0, waiting: 0 },
-    ].sort((a, b) => (a.key < b.key ? -1 : 1)))
+    const listed = (await router.list()).map(({ key, target, state, open, waiting }) => ({
+      key,
+      target,
+      state,
+      open,
+      waiting,
+    }))
+    assert.deepEqual(
+      listed,
+      [
+        { key: `tcp:${one}`, target: alpha.target, state: 'open', open: 1, waiting: 0 },
+        { key: `tcp:${two}`, target: beta.target, state: 'open', open: 1, waiting: 0 },
+        { key: `tcp:${three}`, target: undefined, state: 'none', open: 0, waiting: 0 },
+      ].sort((a, b) => (a.key < b.key ? -1 : 1)),
+    )
 
     const ended = Client.tcp(scope, one)
     await ended.ask('hello')
@@ -99,8 +128,13 @@ export function conformance(driver: Driver): Test {
 
     const began = performance.now()
     await router.set(tcp(port), fresh.target)
-    assert.deepEqual(await answers, waiting.map((_, i) => `new ${i}`))
-    console.log(`\nmeasured: ${driver.name}: 20 waiting clients had their answers ${(performance.now() - began).toFixed(0)} ms after the switch began`)
+    assert.deepEqual(
+      await answers,
+      waiting.map((_, i) => `new ${i}`),
+    )
+    console.log(
+      `\nmeasured: ${driver.name}: 20 waiting clients had their answers ${(performance.now() - began).toFixed(0)} ms after the switch began`,
+    )
     assert.equal(await Client.tcp(scope, port).ask('after'), 'new after')
     assert.equal(await established.ask('after'), 'old after')
     const { state, waiting: left, target } = await info(router, `tcp:${port}`)
@@ -140,7 +174,10 @@ export function conformance(driver: Driver): Test {
     await router.release(tcp(port))
     assert.equal(await answer, 'app hello')
     assert.equal(await halfAnswer, 'app half')
-    await within(half.closed.then(() => undefined), 'the end of the half-open one').catch(() => half.socket.destroy())
+    await within(
+      half.closed.then(() => undefined),
+      'the end of the half-open one',
+    ).catch(() => half.socket.destroy())
   })
 
   check('routes may be added and removed while another is held', async (scope) => {
@@ -168,7 +205,10 @@ export function conformance(driver: Driver): Test {
     const answers = Array.from({ length: 5 }, (_, i) => Client.tcp(scope, port).ask(`${i}`))
     await nap(600)
     await Application.lines(scope, 'late', target.port)
-    assert.deepEqual(await Promise.all(answers), answers.map((_, i) => `late ${i}`))
+    assert.deepEqual(
+      await Promise.all(answers),
+      answers.map((_, i) => `late ${i}`),
+    )
   })
 
   check('clients that wait for a target go to another one, once it is set', async (scope) => {
@@ -316,7 +356,10 @@ export function conformance(driver: Driver): Test {
     await waits(router, `tcp:${port}`, 5)
     assert.equal(await Client.tcp(scope, port).ask('one too many'), 'closed')
     await router.release(tcp(port))
-    assert.deepEqual(await Promise.all(answers), answers.map((_, i) => `app ${i}`))
+    assert.deepEqual(
+      await Promise.all(answers),
+      answers.map((_, i) => `app ${i}`),
+    )
   })
 
   check('clients that say nothing, or too much, are closed', async (scope) => {
@@ -376,8 +419,13 @@ export function conformance(driver: Driver): Test {
     const began = performance.now()
     await router.set(tcp(port), fresh.target)
     const answers = await Promise.all(waiting)
-    console.log(`\nmeasured: ${driver.name}: 200 waiting clients beside 1,000 open ones had their answers ${(performance.now() - began).toFixed(0)} ms after the switch began`)
-    assert.deepEqual(answers, waiting.map((_, i) => `new ${i}`))
+    console.log(
+      `\nmeasured: ${driver.name}: 200 waiting clients beside 1,000 open ones had their answers ${(performance.now() - began).toFixed(0)} ms after the switch began`,
+    )
+    assert.deepEqual(
+      answers,
+      waiting.map((_, i) => `new ${i}`),
+    )
     assert.deepEqual(new Set(await during), new Set(['old during']))
     assert.deepEqual(new Set(await all('after')), new Set(['old after']))
     assert.equal((await info(router, `tcp:${port}`)).open, 1200)

@@ -1,12 +1,12 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ArgumentError, RoutingError } from '../../src/errors.js'
-import { checkConflict, normaliseAddress, parseRouteKey, type RouteAddress, routeKey } from '../../src/routing/index.js'
 import { parseSessions } from '../../src/routing/haproxy/answers.js'
 import { formatConfig } from '../../src/routing/haproxy/config.js'
 import { parseWorkers } from '../../src/routing/haproxy/master.js'
 import { addSlots, findSlot, freeSlots, pointTo } from '../../src/routing/haproxy/slots.js'
 import { formatTable, parseTable, type Slot } from '../../src/routing/haproxy/table.js'
+import { checkConflict, normaliseAddress, parseRouteKey, type RouteAddress, routeKey } from '../../src/routing/index.js'
 import { routerSettings } from '../../src/routing/settings.js'
 
 const isRefused = (body: () => unknown) => assert.throws(body, (error: unknown) => error instanceof ArgumentError)
@@ -27,10 +27,25 @@ test('an address has one text', () => {
 })
 
 test('what is no address is refused', () => {
-  for (const text of ['', 'tcp', 'tcp:', 'tcp:0', 'tcp:65536', 'tcp:a:1', 'tls:443:', 'tls:*.example', 'http:a b', 'udp:5', 'tcp:[::1%eth0]:5', 'tls:443:a..b', `tls:${'a'.repeat(64)}`]) {
+  for (const text of [
+    '',
+    'tcp',
+    'tcp:',
+    'tcp:0',
+    'tcp:65536',
+    'tcp:a:1',
+    'tls:443:',
+    'tls:*.example',
+    'http:a b',
+    'udp:5',
+    'tcp:[::1%eth0]:5',
+    'tls:443:a..b',
+    `tls:${'a'.repeat(64)}`,
+  ]) {
     isRefused(() => parseRouteKey(text))
   }
-  for (const name of ['a\nb', 'a;b', 'a b', 'a"', "a'", 'a#b', 'a/b', 'a\\b', '']) isRefused(() => routeKey({ kind: 'http', host: name }))
+  for (const name of ['a\nb', 'a;b', 'a b', 'a"', "a'", 'a#b', 'a/b', 'a\\b', ''])
+    isRefused(() => routeKey({ kind: 'http', host: name }))
 })
 
 test('a port is of one kind', () => {
@@ -53,21 +68,57 @@ test('a target has a slot of its own, and only unused ones are given to another'
   assert.is(route.heldUntil, undefined)
   assert.is(findSlot(route, slot(2)), 1)
   assert.is(findSlot(route, slot(5)), undefined)
-  assert.is(findSlot(freeSlots(route, (i) => i !== 2), slot(5)), 2)
-  assert.is(findSlot(freeSlots(route, () => true), slot(5)), undefined)
-  assert.is(findSlot(freeSlots(pointTo(route, 0, slot(1)), () => false), slot(5)), 1)
+  assert.is(
+    findSlot(
+      freeSlots(route, (i) => i !== 2),
+      slot(5),
+    ),
+    2,
+  )
+  assert.is(
+    findSlot(
+      freeSlots(route, () => true),
+      slot(5),
+    ),
+    undefined,
+  )
+  assert.is(
+    findSlot(
+      freeSlots(pointTo(route, 0, slot(1)), () => false),
+      slot(5),
+    ),
+    1,
+  )
 })
 
 test('a table is read as it was written', () => {
-  const route = pointTo(addSlots({ address: parseRouteKey('tls:443:a.example'), slots: [], current: undefined, heldUntil: 1 }), 2, slot(5))
-  const bare = addSlots({ address: parseRouteKey('tcp:[::1]:5432'), slots: [], current: undefined, heldUntil: 1_700_000_000_000 })
+  const route = pointTo(
+    addSlots({ address: parseRouteKey('tls:443:a.example'), slots: [], current: undefined, heldUntil: 1 }),
+    2,
+    slot(5),
+  )
+  const bare = addSlots({
+    address: parseRouteKey('tcp:[::1]:5432'),
+    slots: [],
+    current: undefined,
+    heldUntil: 1_700_000_000_000,
+  })
   const table = new Map([route, bare].map((each) => [routeKey(each.address), each]))
   assert.equal(parseTable(formatTable(table)), table)
-  for (const damaged of ['x', 'route tcp:1 4 1 -', 'slot tcp:1 1 1.1.1.1 5 a', 'route tcp:1 4 - -\nslot tcp:1 5 1.1.1.1 5 a', 'route tcp:1 4 - -\nslot tcp:1 1 one 5 a']) {
-    assert.throws(() => parseTable(damaged), (error: unknown) => error instanceof RoutingError || error instanceof ArgumentError)
+  for (const damaged of [
+    'x',
+    'route tcp:1 4 1 -',
+    'slot tcp:1 1 1.1.1.1 5 a',
+    'route tcp:1 4 - -\nslot tcp:1 5 1.1.1.1 5 a',
+    'route tcp:1 4 - -\nslot tcp:1 1 one 5 a',
+  ]) {
+    assert.throws(
+      () => parseTable(damaged),
+      (error: unknown) => error instanceof RoutingError || error instanceof ArgumentError,
+    )
   }
   const config = formatConfig(table, { ...routerSettings({}), directory: '/run/it', own: true })
-  assert.match(config, "use_backend flocker:tls:443:a.example if { req.ssl_sni -i a.example }")
+  assert.match(config, 'use_backend flocker:tls:443:a.example if { req.ssl_sni -i a.example }')
   assert.match(config, 'bind [::1]:5432')
   isRefused(() => formatConfig(table, { ...routerSettings({}), directory: "/run/'it", own: true }))
 })
@@ -82,8 +133,12 @@ test('what HAProxy says is understood', () => {
 # programs
 `
   assert.equal(parseWorkers(text), { master: 28064, current: 28110, old: [28100], failed: 1 })
-  assert.throws(() => parseWorkers('Unknown command'), (error: unknown) => error instanceof RoutingError)
-  const line = '0x5613990c4250: proto=tcpv4 src=127.0.0.1:34856 fe=flocker:tcp:1:front be=flocker:tcp:1 srv=s2 ts=00 epoch=0'
+  assert.throws(
+    () => parseWorkers('Unknown command'),
+    (error: unknown) => error instanceof RoutingError,
+  )
+  const line =
+    '0x5613990c4250: proto=tcpv4 src=127.0.0.1:34856 fe=flocker:tcp:1:front be=flocker:tcp:1 srv=s2 ts=00 epoch=0'
   assert.equal(parseSessions(`${line}\nother`), [{ id: '0x5613990c4250', backend: 'flocker:tcp:1', server: 's2' }])
 })
 

@@ -19,7 +19,10 @@ async function capture(options: { servername?: string }): Promise<Buffer> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  const client = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options }).on('error', () => undefined)
+  const client = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options }).on(
+    'error',
+    () => undefined,
+  )
   const [socket] = await once(server, 'connection')
   const [bytes] = await once(socket, 'data')
   client.destroy()
@@ -47,7 +50,12 @@ test.before(async () => {
 })
 
 test('the server name is found, whole, in pieces and in several records', () => {
-  for (const bytes of [hello, rerecord(hello, 7), rerecord(hello, 100), Buffer.concat([hello, Buffer.from([20, 3, 3, 0, 1, 1])])]) {
+  for (const bytes of [
+    hello,
+    rerecord(hello, 7),
+    rerecord(hello, 100),
+    Buffer.concat([hello, Buffer.from([20, 3, 3, 0, 1, 1])]),
+  ]) {
     assert.equal(readClientHello(bytes), { kind: 'named', name: 'db.example' })
   }
   for (const bytes of [hello, rerecord(hello, 50)]) {
@@ -57,7 +65,14 @@ test('the server name is found, whole, in pieces and in several records', () => 
 })
 
 test('what is no ClientHello is seen at once', () => {
-  for (const text of ['GET / HTTP/1.1\r\n', 'SSH-2.0-x\r\n', '\x16\x02', '\x16\x03\x01\x00\x00', '\x16\x03\x01\x40\x01', '\x16\x03\x01\x00\x05\x02']) {
+  for (const text of [
+    'GET / HTTP/1.1\r\n',
+    'SSH-2.0-x\r\n',
+    '\x16\x02',
+    '\x16\x03\x01\x00\x00',
+    '\x16\x03\x01\x40\x01',
+    '\x16\x03\x01\x00\x05\x02',
+  ]) {
     assert.is(readClientHello(Buffer.from(text, 'latin1')).kind, 'invalid', JSON.stringify(text))
   }
 })
@@ -71,7 +86,15 @@ test('the host of a request is found', () => {
   assert.equal(head('GET / HTTP/1.0\r\n\r\n'), { kind: 'unnamed' })
   assert.equal(head(''), { kind: 'more' })
   assert.equal(head('GET / HTTP/1.1\r\nHost: a\r\n'), { kind: 'more' })
-  for (const bad of ['\x16\x03\x01', 'PRI * HTTP/2.0\r\n\r\n', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', 'GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n', 'GET / HTTP/1.1\r\nHost : a\r\n\r\n', 'GET / HTTP/1.1\r\nHost: a/b\r\n\r\n', 'GET  / HTTP/1.1\r\nHost: a\r\n\r\n']) {
+  for (const bad of [
+    '\x16\x03\x01',
+    'PRI * HTTP/2.0\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost : a\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: a/b\r\n\r\n',
+    'GET  / HTTP/1.1\r\nHost: a\r\n\r\n',
+  ]) {
     assert.is(head(bad).kind, 'invalid', JSON.stringify(bad))
   }
 })

@@ -7,7 +7,7 @@ export const LUA_FILE = 'routing.lua'
 
 /** What the script is to know. */
 export interface ScriptOptions {
-  /** The socket at which connections that wait are told how it ended. */
+  /** The address at which connections that wait are told how it ended. */
   readonly bell: string
   /** The file with the routes. */
   readonly table: string
@@ -110,7 +110,7 @@ end
 local function hear(key)
   local socket = core.tcp()
   socket:settimeout(2 * 3600)
-  if not socket:connect('unix@' .. bell) then return 'no' end
+  if not socket:connect(bell) then return 'no' end
   socket:send(key .. '\\n')
   local verdict = socket:receive('*l')
   socket:close()

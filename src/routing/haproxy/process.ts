@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RoutingError } from '../../errors.js'
-import { CONFIG_FILE, STATS_SOCKET } from './config.js'
+import { BELL_SOCKET, CONFIG_FILE, STATS_SOCKET } from './config.js'
 import { MasterSocket } from './master.js'
 import { until } from './until.js'
 
@@ -57,7 +57,7 @@ export class OwnProcess {
       if (!gone) signal(pid, 'SIGKILL')
       await until(async () => !isAlive(pid), STOP_MILLISECONDS)
     }
-    for (const name of [MASTER_SOCKET, STATS_SOCKET]) await rm(join(this.directory, name), { force: true })
+    for (const name of [MASTER_SOCKET, STATS_SOCKET, BELL_SOCKET]) await rm(join(this.directory, name), { force: true })
   }
 
   /** How its log ends: why it did not start, or did not take a configuration. */

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { createServer, isIP } from 'node:net'
 import { resolve } from 'node:path'
-import { NotSupportedError, RoutingError } from '../../errors.js'
+import { RoutingError } from '../../errors.js'
 import {
   checkConflict,
   checkTarget,
@@ -39,8 +39,7 @@ export interface HaproxyOptions extends RouterOptions {
   readonly program?: string
   /**
    * The master socket (`-S`) of a HAProxy that runs already, such as the system's service. It must have been started in master-worker mode with
-   * `-f DIRECTORY` besides its own configuration (the files are written before it is asked), and with `nbthread 1`: with more threads
-   * HAProxy 2.6 now and then does not wake a connection that waits.
+   * `-f DIRECTORY` besides its own configuration; the directory may be empty then.
    */
   readonly masterSocket?: string
 }
@@ -55,7 +54,6 @@ export interface HaproxyOptions extends RouterOptions {
  *
  * `http` routes are chosen for each request; `open` counts the requests under way. A target that is a name is looked up when it is set.
  * @throws RoutingError `ROUTER_FAILED`: HAProxy does not start, or does not answer
- * @throws NotSupportedError the HAProxy of `masterSocket` has several threads
  * @throws ArgumentError an option is out of range
  */
 export async function openHaproxyRouter(options: HaproxyOptions): Promise<Router> {
@@ -67,7 +65,6 @@ export async function openHaproxyRouter(options: HaproxyOptions): Promise<Router
   const router = new HaproxyRouter(config, table, process, new MasterSocket(options.masterSocket ?? ''))
   // What runs already has read the configuration of an earlier router.
   if (process === undefined || process.isAdopted) await router.reload()
-  if (!own) await router.checkThreads()
   return router
 }
 
@@ -84,14 +81,6 @@ class HaproxyRouter implements Router {
     this.#table = table
     this.#process = process
     this.#workers = new WorkerPool(process?.master ?? given)
-  }
-
-  async checkThreads(): Promise<void> {
-    const threads = await this.#workers.threads()
-    if (threads === 1) return
-    throw new NotSupportedError(`HAProxy has ${threads} threads: clients that wait could wait for ever`, {
-      next: 'Set "nbthread 1" in the global section of its configuration, and restart it.',
-    })
   }
 
   async reload(): Promise<void> {

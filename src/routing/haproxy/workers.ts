@@ -20,12 +20,6 @@ export class WorkerPool {
     })
   }
 
-  /** How many threads the present worker has. */
-  async threads(): Promise<number> {
-    const { current } = await this.master.workers()
-    return Number(/^Nbthread: (\d+)/m.exec(await this.master.command('show info', current))?.[1])
-  }
-
   /** Has old workers refuse those who wait for a route that is no longer there. */
   async drop(key: string): Promise<void> {
     await this.#each(async (worker) => void (await this.master.command(`flocker drop ${key}`, worker)))
