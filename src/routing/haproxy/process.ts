@@ -46,6 +46,15 @@ export class OwnProcess {
     return this.#adopted !== undefined
   }
 
+  /**
+   * Waits until it answers: it may have died, and be about to start again.
+   * @throws RoutingError `ROUTER_FAILED` with the end of its log
+   */
+  async ready(): Promise<void> {
+    if (await until(() => this.#isReady(), START_MILLISECONDS)) return
+    throw new RoutingError('ROUTER_FAILED', `HAProxy does not answer\n${await this.logTail()}`)
+  }
+
   /** Ends it with all its connections, and waits until it is gone. */
   async stop(): Promise<void> {
     this.#stopping = true

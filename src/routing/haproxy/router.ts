@@ -167,7 +167,10 @@ class HaproxyRouter implements Router {
 
   async #run<T>(what: string, { signal }: RoutingOptions, work: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new RoutingError('ROUTER_CLOSED', `${what}: the router was closed`)
-    return await this.#serial.run(what, signal, work)
+    return await this.#serial.run(what, signal, async () => {
+      await this.#process?.ready()
+      return await work()
+    })
   }
 
   #get(address: RouteAddress): TableRoute {
