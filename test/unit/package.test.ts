@@ -7,6 +7,7 @@ for (const name of [
   'flocker-zfs/datasets',
   'flocker-zfs/stream',
   'flocker-zfs/metrics',
+  'flocker-zfs/routing',
 ]) {
   test(`${name}: import and require give one and the same`, async () => {
     const required: Record<string, unknown> = require(name)

@@ -6,7 +6,7 @@ import type { RouteInfo, RouteState, RouteTarget } from '../router.js'
 import type { RouterSettings } from '../settings.js'
 import { dial, pause } from './dial.js'
 import { refuse } from './refusal.js'
-import { join } from './tunnel.js'
+import { join, reset } from './tunnel.js'
 
 /** How soon a target that did not accept is tried again. */
 const RETRY_MILLISECONDS = 50
@@ -65,8 +65,8 @@ export class Route {
     for (const [client, tunnel] of this.#tunnels) {
       if (target === undefined ? isSameTarget(tunnel.target, this.#target) : !isSameTarget(tunnel.target, target))
         continue
-      client.resetAndDestroy()
-      tunnel.far.resetAndDestroy()
+      reset(client)
+      reset(tunnel.far)
       count++
     }
     return count
@@ -76,7 +76,7 @@ export class Route {
   close(): void {
     this.set(undefined)
     this.disconnect(undefined)
-    for (const client of this.#waiting) client.resetAndDestroy()
+    for (const client of this.#waiting) reset(client)
   }
 
   /** Takes a client to the target, now or when there is one to go to, or refuses it. */

@@ -10,10 +10,19 @@ export function join(client: Socket, target: Socket): void {
     [client, target],
     [target, client],
   ] as const) {
-    from.once('error', () => to.resetAndDestroy())
+    from.once('error', () => reset(to))
     from.once('close', () => {
-      if (!from.readableEnded && !to.destroyed) to.resetAndDestroy()
+      if (!from.readableEnded && !to.destroyed) reset(to)
     })
     from.pipe(to)
   }
+}
+
+/**
+ * Closes with a reset, where the system allows: after its own end was said, Node.js would neither reset nor close the socket (libuv's
+ * uv_tcp_close_reset refuses it).
+ */
+export function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }

@@ -4,17 +4,23 @@
  * A route is a backend whose servers have no address of their own: the Lua script says for each connection where it goes (`set-dst`) and which
  * server line counts it (`use-server`). So a switch changes one entry of the script's table, in old workers as well.
  */
+import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { ArgumentError } from '../../errors.js'
 import { type FullRouteAddress, routeKey } from '../address.js'
 import { MOST_HOLD_MILLISECONDS, type RouterSettings } from '../settings.js'
 import { LUA_FILE } from './lua.js'
-import { TABLE_FILE, type Table, type TableRoute } from './table.js'
+import type { Table, TableRoute } from './table.js'
 
 export const CONFIG_FILE = 'routes.cfg'
 /** In the directory, of a HAProxy of our own. */
 export const STATS_SOCKET = 'stats.sock'
+/** In the directory of a HAProxy of our own: see {@link bellAddress}. */
+export const BELL_SOCKET = 'bell.sock'
+
+/** unix(7) allows 107; HAProxy binds to the path with its process number and `.tmp` behind it. */
+const MOST_PATH_BYTES = 95
 
 export interface ConfigOptions extends RouterSettings {
   readonly directory: string
@@ -39,17 +45,18 @@ export function formatConfig(table: Table, options: ConfigOptions): string {
     ...[...fronts].map(([name, addresses]) => frontend(name, addresses, options)),
     ...[...table].map(([key, route]) => backend(key, route)),
     UNKNOWN_HOST,
+    bellSection(options),
   ]
   const comment = '# Written by flocker-zfs, which reads it never and replaces it at every change.'
   return `${[[comment], ...sections].map((lines) => lines.join('\n  ')).join('\n\n')}\n`
 }
 
-function globalSection({ directory, own, connectMilliseconds, waitingClients }: ConfigOptions): string[] {
+function globalSection({ directory, own }: ConfigOptions): string[] {
   const file = (name: string) => quote(join(directory, name))
   return [
     'global',
     ...(own ? [`stats socket ${file(STATS_SOCKET)} mode 600 level admin expose-fd listeners`] : []),
-    `lua-load ${file(LUA_FILE)} ${file(TABLE_FILE)} ${connectMilliseconds} ${waitingClients}`,
+    `lua-load ${file(LUA_FILE)}`,
   ]
 }
 
@@ -130,9 +137,32 @@ const UNKNOWN_HOST = [
   'http-request return status 421 content-type text/plain string "421 Misdirected Request"',
 ]
 
+/**
+ * Where connections that wait ask the script how it ended. One that is not ours may have left its file system (`chroot`) and its rights when they
+ * do: for it the address is an abstract one (unix(7)).
+ */
+export function bellAddress({ directory, own }: ConfigOptions): string {
+  if (own) return `unix@${join(directory, BELL_SOCKET)}`
+  return `abns@flocker-zfs-${createHash('sha256').update(directory).digest('hex').slice(0, 16)}`
+}
+
+function bellSection(options: ConfigOptions): string[] {
+  return [
+    'frontend flocker:bell from flocker',
+    'mode tcp',
+    `bind ${quote(bellAddress(options))}${options.own ? ' mode 600' : ''}`,
+    'tcp-request content use-service lua.flocker_bell',
+  ]
+}
+
 function quote(path: string): string {
-  if (!/['\n\0]/.test(path)) return `'${path}'`
+  if (Buffer.byteLength(path) > MOST_PATH_BYTES) {
+    throw new ArgumentError(`${JSON.stringify(path)} is too long for a socket`, {
+      next: 'Choose a directory with a shorter path.',
+    })
+  }
+  if (!/['\p{Cc}]/u.test(path)) return `'${path}'`
   throw new ArgumentError(`HAProxy can't read ${JSON.stringify(path)}`, {
-    next: 'Choose a directory without quotes in its name.',
+    next: 'Choose a directory without quotes and control characters in its name.',
   })
 }

@@ -1,8 +1,8 @@
 /** The files that HAProxy reads, in a directory that is the router's. */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CONFIG_FILE, type ConfigOptions, formatConfig } from './config.js'
-import { LUA_FILE, LUA_SCRIPT } from './lua.js'
+import { bellAddress, CONFIG_FILE, type ConfigOptions, formatConfig } from './config.js'
+import { LUA_FILE, luaScript } from './lua.js'
 import { formatTable, parseTable, TABLE_FILE, type Table } from './table.js'
 
 /** Makes the directory where it is missing, and reads the routes that an earlier router has left there. */
@@ -18,7 +18,11 @@ export async function readFiles(directory: string): Promise<Table> {
 /** Writes what a HAProxy that starts now is to do. */
 export async function writeFiles(table: Table, options: ConfigOptions): Promise<void> {
   const files = {
-    [LUA_FILE]: LUA_SCRIPT,
+    [LUA_FILE]: luaScript({
+      ...options,
+      bell: bellAddress(options),
+      table: join(options.directory, TABLE_FILE),
+    }),
     [TABLE_FILE]: formatTable(table),
     [CONFIG_FILE]: formatConfig(table, options),
   }

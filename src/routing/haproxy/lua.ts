@@ -5,20 +5,33 @@
  */
 export const LUA_FILE = 'routing.lua'
 
-/** HAProxy's Lua 5.3 or 5.4; arguments: the table's file, milliseconds to wait for a target, clients that may wait for one route. */
-export const LUA_SCRIPT = `
-local arguments = table.pack(...)
-local patience, most = tonumber(arguments[2]), tonumber(arguments[3])
+/** What the script is to know. */
+export interface ScriptOptions {
+  /** The address at which connections that wait are told how it ended. */
+  readonly bell: string
+  /** The file with the routes. */
+  readonly table: string
+  /** How long a connection waits for a target. */
+  readonly connectMilliseconds: number
+  /** How many connections may wait for one route. */
+  readonly waitingClients: number
+}
+
+/** The script, for HAProxy's Lua 5.3 or 5.4. Not every HAProxy hands on what `lua-load` gives a script, so it has its options in itself. */
+export function luaScript({ bell, table, connectMilliseconds, waitingClients }: ScriptOptions): string {
+  // A text of JSON is one of Lua, where it has no control characters.
+  return `local bell, file, patience, most = ${JSON.stringify(bell)}, ${JSON.stringify(table)}, ${connectMilliseconds}, ${waitingClients}\n${SCRIPT}`
+}
+
+const SCRIPT = `
 local routes, waiting = {}, {}
--- A connection that ended while it waited says so to nobody: it is forgotten when it was not heard of for so long.
-local silence = 5000
 
 local function now()
   local time = core.now()
   return time.sec * 1000 + time.usec // 1000
 end
 
-for line in io.lines(arguments[1]) do
+for line in io.lines(file) do
   local word = {}
   for each in line:gmatch('%S+') do word[#word + 1] = each end
   if word[1] == 'route' then
@@ -29,82 +42,94 @@ for line in io.lines(arguments[1]) do
   end
 end
 
-local function queue(key)
-  waiting[key] = waiting[key] or { count = 0, seen = {} }
-  return waiting[key]
+-- HAProxy ends a connection without a word to its script: then its ticket is given back when Lua collects what nobody holds.
+local function give_back(ticket)
+  if ticket.key then waiting[ticket.key] = waiting[ticket.key] - 1 end
+  ticket.key = nil
 end
+local ticket_type = { __gc = give_back }
 
-local function recount(key)
-  local line, time = queue(key), now()
-  line.count = 0
-  for ticket, last in pairs(line.seen) do
-    if time - last > silence then line.seen[ticket] = nil else line.count = line.count + 1 end
+local collected = 0
+local function is_full(key)
+  if (waiting[key] or 0) < most then return false end
+  if now() - collected > 1000 then
+    collected = now()
+    collectgarbage()
   end
-  return line.count
+  return waiting[key] >= most
 end
 
-local function leave(key, ticket)
-  local line = queue(key)
-  if line.seen[ticket] then
-    line.seen[ticket] = nil
-    line.count = line.count - 1
-  end
-end
-
--- Whether there was room to wait.
-local function stay(key, ticket)
-  local line = queue(key)
-  if not line.seen[ticket] then
-    if line.count >= most and recount(key) >= most then return false end
-    line.count = line.count + 1
-  end
-  line.seen[ticket] = now()
-  -- The more wait, the less often each of them asks.
-  core.msleep(math.max(20, line.count // 20))
-  return true
-end
-
--- One connection finds out for all whether the target accepts.
-local function probe(key, route)
+-- Finds out for all who wait whether the target accepts. A task that got stuck is replaced by another.
+local function probe(route)
   if route.probing and now() - route.probing < 2000 then return end
   local version = route.version
   route.probing = now()
-  local socket = core.tcp()
-  socket:settimeout(1)
-  local accepts = socket:connect(route.ip, route.port)
-  socket:close()
-  if route.version == version then
-    route.probing = nil
+  core.register_task(function()
+    local socket = core.tcp()
+    socket:settimeout(1)
+    local accepts = socket:connect(route.ip, route.port)
+    socket:close()
+    if route.version ~= version then return end
     route.proven = accepts ~= nil
+    if not route.proven then core.msleep(50) end
+    if route.version == version then route.probing = nil end
+  end)
+end
+
+-- What becomes of a connection now: 'go', 'no' or 'wait'. What it remembers of the connection is in mind.
+local function decide(key, mind)
+  local route, time = routes[key], now()
+  if route == nil then return 'no' end
+  if route.deadline then
+    mind.version = nil
+    return time < route.deadline and 'wait' or 'no'
   end
+  if route.current == '-' then return 'no' end
+  if route.proven then return 'go' end
+  if mind.version ~= route.version then mind.version, mind.since = route.version, time end
+  probe(route)
+  return time - mind.since < patience and 'wait' or 'no'
+end
+
+-- Waits for a connection, and says how it ended. HAProxy loses the timer of an action that sleeps if it is itself held up for as long;
+-- it does not lose that of a service, nor what a service says to an action.
+local function ring(applet)
+  local key = (applet:getline() or ''):match('%S+') or ''
+  local mind, ticket = {}, setmetatable({ key = key }, ticket_type)
+  waiting[key] = (waiting[key] or 0) + 1
+  local verdict = decide(key, mind)
+  while verdict == 'wait' do
+    -- The more wait, the less often each of them asks.
+    core.msleep(math.max(10, waiting[key] // 20))
+    verdict = decide(key, mind)
+  end
+  give_back(ticket)
+  applet:send(verdict .. '\\n')
+end
+
+local function hear(key)
+  local socket = core.tcp()
+  socket:settimeout(2 * 3600)
+  if not socket:connect(bell) then return 'no' end
+  socket:send(key .. '\\n')
+  local verdict = socket:receive('*l')
+  socket:close()
+  return verdict or 'no'
 end
 
 local function pass(txn, key)
-  local ticket, version, began = {}, nil, nil
-  while true do
-    local route = routes[key]
-    local time = now()
-    if route == nil then break end
-    if route.deadline then
-      if time >= route.deadline then break end
-      version = nil
-    elseif route.current == '-' then break
-    else
-      if version ~= route.version then version, began = route.version, time end
-      if not route.proven then probe(key, route) end
-      if route.proven and not route.deadline and version == route.version then
-        leave(key, ticket)
-        txn:set_var('txn.flocker_ip', route.ip)
-        txn:set_var('txn.flocker_port', route.port)
-        txn:set_var('txn.flocker_server', 's' .. route.current)
-        return act.CONTINUE
-      end
-      if now() - began >= patience then break end
-    end
-    if not stay(key, ticket) then break end
+  local verdict = decide(key, {})
+  while verdict == 'wait' do
+    if is_full(key) or hear(key) ~= 'go' then verdict = 'no' else verdict = decide(key, {}) end
   end
-  leave(key, ticket)
-  txn:set_var('txn.flocker_refused', true)
+  local route = routes[key]
+  if verdict == 'no' then
+    txn:set_var('txn.flocker_refused', true)
+  else
+    txn:set_var('txn.flocker_ip', route.ip)
+    txn:set_var('txn.flocker_port', route.port)
+    txn:set_var('txn.flocker_server', 's' .. route.current)
+  end
   return act.CONTINUE
 end
 
@@ -126,10 +151,12 @@ command('release', function(route) route.deadline = nil end)
 command('drop', function(_, key) routes[key] = nil end)
 
 core.register_cli({ 'flocker', 'show' }, 'flocker show', function(applet)
+  collectgarbage()
   local lines = { 'flocker' }
-  for key in pairs(waiting) do lines[#lines + 1] = key .. ' ' .. recount(key) end
+  for key, count in pairs(waiting) do lines[#lines + 1] = key .. ' ' .. count end
   applet:send(table.concat(lines, '\\n') .. '\\n')
 end)
 
+core.register_service('flocker_bell', 'tcp', ring)
 core.register_action('flocker_pass', { 'tcp-req', 'http-req' }, pass, 1)
 `

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RoutingError } from '../../errors.js'
-import { CONFIG_FILE, STATS_SOCKET } from './config.js'
+import { BELL_SOCKET, CONFIG_FILE, STATS_SOCKET } from './config.js'
 import { MasterSocket } from './master.js'
 import { until } from './until.js'
 
@@ -46,6 +46,15 @@ export class OwnProcess {
     return this.#adopted !== undefined
   }
 
+  /**
+   * Waits until it answers: it may have died, and be about to start again.
+   * @throws RoutingError `ROUTER_FAILED` with the end of its log
+   */
+  async ready(): Promise<void> {
+    if (await until(() => this.#isReady(), START_MILLISECONDS)) return
+    throw new RoutingError('ROUTER_FAILED', `HAProxy does not answer\n${await this.logTail()}`)
+  }
+
   /** Ends it with all its connections, and waits until it is gone. */
   async stop(): Promise<void> {
     this.#stopping = true
@@ -57,7 +66,7 @@ export class OwnProcess {
       if (!gone) signal(pid, 'SIGKILL')
       await until(async () => !isAlive(pid), STOP_MILLISECONDS)
     }
-    for (const name of [MASTER_SOCKET, STATS_SOCKET]) await rm(join(this.directory, name), { force: true })
+    for (const name of [MASTER_SOCKET, STATS_SOCKET, BELL_SOCKET]) await rm(join(this.directory, name), { force: true })
   }
 
   /** How its log ends: why it did not start, or did not take a configuration. */

@@ -39,7 +39,7 @@ export interface HaproxyOptions extends RouterOptions {
   readonly program?: string
   /**
    * The master socket (`-S`) of a HAProxy that runs already, such as the system's service. It must have been started in master-worker mode with
-   * `-f DIRECTORY` besides its own configuration, after a first router has written there.
+   * `-f DIRECTORY` besides its own configuration; the directory may be empty then.
    */
   readonly masterSocket?: string
 }
@@ -167,7 +167,10 @@ class HaproxyRouter implements Router {
 
   async #run<T>(what: string, { signal }: RoutingOptions, work: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new RoutingError('ROUTER_CLOSED', `${what}: the router was closed`)
-    return await this.#serial.run(what, signal, work)
+    return await this.#serial.run(what, signal, async () => {
+      await this.#process?.ready()
+      return await work()
+    })
   }
 
   #get(address: RouteAddress): TableRoute {
