@@ -1,6 +1,7 @@
 /** A PostgreSQL under load moves between two hosts; its clients, at the front, only wait a moment. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Application } from '../../src/index.js'
 import { agentPort } from '../lab/pair.js'
 import { checkout } from '../lab/paths.js'
 import { eventually } from '../zfs/pool.js'
@@ -58,6 +59,32 @@ async function checkRefusals(stage: Stage, load: Load): Promise<void> {
   assert.ok((await load.look()).acknowledged > 0)
 }
 
+/** What has more than one volume takes them all along. */
+async function checkCompanions(stage: Stage): Promise<void> {
+  const [alpha, beta] = [stage.host('alpha'), stage.host('beta')]
+  const application: Application = {
+    name: 'pair',
+    image: 'localhost/lab/busybox:1',
+    command: ['sh', '-c', 'echo "$(hostname)" >> /one/log; echo x >> /two/log; exec sleep 100000'],
+    volumes: [
+      { volume: 'one', path: '/one' },
+      { volume: 'two', path: '/two' },
+    ],
+    stopSeconds: 0,
+  }
+  for (const name of ['one', 'two']) await stage.flocker(alpha, 'volumes', 'create', name)
+  await alpha.writeFile('/etc/pair.json', JSON.stringify(application))
+  await stage.flocker(alpha, 'containers', 'start', '/etc/pair.json', '--engine', '/run/docker.sock')
+  assert.is(await refusal(stage.flocker(alpha, 'handoff', 'two', `beta:${agentPort}`)), 'IN_USE')
+  await stage.move('alpha', 'beta', 'pair')
+  const { stdout } = await beta.run(['sh', '-c', 'wc -l < /flocker/one/log; wc -l < /flocker/two/log'])
+  assert.is(stdout, '2\n2\n')
+  assert.equal(
+    (await stage.running()).filter((each) => each.startsWith('pair')),
+    ['pair on beta'],
+  )
+}
+
 /** Aborted while it is stopped, it runs on where it was. */
 async function checkAbort(stage: Stage, load: Load): Promise<void> {
   const seen = stage.logs.get('alpha')?.length ?? 0
@@ -92,6 +119,7 @@ test(`${moves} moves under load lose no transaction`, async () => {
     assert.equal(await stage.running(), [`db on ${to}`])
     ;[from, to] = [to, from]
   }
+  await checkCompanions(stage)
   const report = await load.end()
   console.log(`measured: ${JSON.stringify(report)}`)
   assert.equal([report.failed, report.lost], [0, 0])
