@@ -40,6 +40,7 @@ export type Probe =
   /** `GET path` at one of its ports is answered with that status; default any of 200 to 399. */
   | ({ kind: 'http'; port: number; path: string; status?: number | undefined } & ProbeTimes)
 
+/** How often and how long a probe is tried. */
 export interface ProbeTimes {
   /** Between two tries, in milliseconds. Default: 100. */
   intervalMilliseconds?: number | undefined
@@ -82,10 +83,11 @@ export interface Application {
   stopSeconds?: number | undefined
   /** Run in the container before it is stopped to be moved, while clients still use it, such as a database's checkpoint. */
   beforeStop?: readonly string[] | undefined
-  /** Addresses of clients, as {@link parseRouteAddress} reads them, such as `tcp:5432`, and the container's port that each leads to. */
+  /** Addresses of clients, such as `tcp:5432`, `tls:443:db.example` or `http:80:www.example`, and the container's port that each leads to. */
   routes?: readonly ApplicationRoute[] | undefined
 }
 
+/** Where clients dial an application. docs/routing.md */
 export interface ApplicationRoute {
   address: string
   /** One of {@link Application.ports}, by the container's port. */

@@ -59,6 +59,7 @@ export type DeploymentAction = { host: string; why: string } & (
   | { kind: 'routes'; application: Application; before: Application }
 )
 
+/** An action on an application that is wanted. */
 export type ApplicationAction = Extract<DeploymentAction, { kind: 'move' | 'start' | 'replace' | 'routes' }>
 
 /**
@@ -96,6 +97,7 @@ export interface DeploymentPhase {
   actions: readonly DeploymentAction[]
 }
 
+/** What a deployment would do, what it would leave, and why. */
 export interface DeploymentPlan {
   /** None is empty. */
   phases: readonly DeploymentPhase[]

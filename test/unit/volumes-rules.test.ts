@@ -91,6 +91,7 @@ test('records', () => {
     peers: ['b', 'c'],
     lease: { ...change.lease },
     active: undefined,
+    application: undefined,
     path: undefined,
     former: false,
   })

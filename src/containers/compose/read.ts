@@ -14,6 +14,7 @@ import { readTree } from './tree.js'
 import { topHints } from './unsupported.js'
 import { readVolume } from './volumes.js'
 
+/** What a Compose file is read with. */
 export interface ComposeOptions {
   /** The variables that the file may use, such as `process.env`. */
   environment: Variables
