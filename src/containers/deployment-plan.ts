@@ -20,6 +20,7 @@ import type {
 import { settleClaims } from './deployment-claims.js'
 import { knownHosts, mounts, standingOf, type VolumeStanding } from './volume-standing.js'
 
+/** What a plan can be told. */
 export interface DeploymentOptions {
   /** Remove applications of ours that are not described; their volumes stay. Default: they are left, and told of. */
   removeOthers?: boolean

@@ -59,6 +59,7 @@ export type DeploymentAction = { host: string; why: string } & (
   | { kind: 'routes'; application: Application; before: Application }
 )
 
+/** One that is about an application that is wanted. */
 export type ApplicationAction = Extract<DeploymentAction, { kind: 'move' | 'start' | 'replace' | 'routes' }>
 
 /**
@@ -96,6 +97,7 @@ export interface DeploymentPhase {
   actions: readonly DeploymentAction[]
 }
 
+/** What is to be done so that a cluster is as it is described, and what is not done, and why. */
 export interface DeploymentPlan {
   /** None is empty. */
   phases: readonly DeploymentPhase[]

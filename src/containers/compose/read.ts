@@ -14,6 +14,7 @@ import { readTree } from './tree.js'
 import { topHints } from './unsupported.js'
 import { readVolume } from './volumes.js'
 
+/** What {@link readCompose} needs besides the file. */
 export interface ComposeOptions {
   /** The variables that the file may use, such as `process.env`. */
   environment: Variables
