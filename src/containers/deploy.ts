@@ -7,7 +7,7 @@ import type { ContainersHost } from './context.js'
 import type { DeploymentAction, DeploymentPlan, HostState } from './deployment.js'
 import { type DeploymentOptions, planDeployment } from './deployment-plan.js'
 
-/** What {@link Host.deploy} can be told. */
+/** What `host.deploy()` can be told. */
 export interface DeployOptions extends DeploymentOptions {
   /** What runs by then is ended where it can be: an application that is moved stays where it is, or goes on where it has come. */
   signal?: AbortSignal | undefined
@@ -54,7 +54,7 @@ export interface DeployResult {
 const defaultAnswer = 30_000
 const defaultReady = 60_000
 
-/** As {@link Host.deploy}. */
+/** As `host.deploy()`. */
 export async function deploy(
   context: ContainersHost,
   cluster: ClusterDescription,
