@@ -10,6 +10,7 @@ import {
   type EngineCall,
   inspectContainer,
   keepApplications,
+  learnRoutes,
   listContainers,
   type Member,
   Routes,
@@ -213,6 +214,7 @@ export class Host implements AsyncDisposable {
     const unsettled = await settleHere(this.#guard.host)
     for (const { volume, why } of unsettled) this.logger.warn({ volume, err: why }, 'not settled yet')
     this.#recovery = startRecovery((signal) => this.recover({ signal }), this.logger, unsettled.length > 0)
+    if (this.options.router !== undefined) this.#learnRoutes()
     if (this.options.engine === undefined) return
     const supervisor = new Supervisor(this.#containers)
     const unsubscribe = onVolumeEvent(({ dataset, step, at }) => {
@@ -221,6 +223,15 @@ export class Host implements AsyncDisposable {
     })
     this.#supervisor = supervisor
     this.#ends.push(unsubscribe)
+  }
+
+  /** In the background: clients of what runs elsewhere are led there as soon as those hosts have said so. */
+  #learnRoutes(): void {
+    const stop = new AbortController()
+    this.#ends.push(() => stop.abort())
+    learnRoutes(this.#containers, stop.signal).catch((error) => {
+      if (!stop.signal.aborted) this.logger.error({ err: error }, 'the other hosts were not asked for routes')
+    })
   }
 
   /** The name in this host's certificate. */

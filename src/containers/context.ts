@@ -70,6 +70,11 @@ export class ContainersHost {
     return this.settings.members(signal)
   }
 
+  /** The other hosts of the cluster, as far as they can be reached. */
+  async peers(signal?: AbortSignal): Promise<Peer[]> {
+    return this.settings.peers(signal)
+  }
+
   /** A peer by its identity. @throws TransportError `PEER_UNREACHABLE` */
   async reach(identity: string, signal?: AbortSignal): Promise<Peer> {
     return this.settings.reach(identity, signal)

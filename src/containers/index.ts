@@ -35,6 +35,7 @@ export { type MoveEvent, onMoveEvent } from './events.js'
 export { formatAction, formatDeployment } from './format-deployment.js'
 export type { ContainerInfo, ContainerState } from './info.js'
 export { keepApplications, type Unkept } from './keep.js'
+export { learnRoutes } from './learn-routes.js'
 export {
   inspectContainer,
   listContainers,

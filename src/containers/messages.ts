@@ -54,6 +54,8 @@ export const startApplication = defineMethod('application.start', {
     readyMilliseconds: milliseconds,
   }),
   result: z.object({ startMilliseconds: z.number(), readyMilliseconds: z.number(), epoch: uint64, routes }),
+  /** It runs, and its probe is tried. */
+  event: z.object({ phase: z.literal('ready') }),
 })
 
 const movePhases = z.record(z.string().max(20), z.number())

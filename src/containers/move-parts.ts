@@ -7,7 +7,7 @@ import type { ContainersHost } from './context.js'
 import type { Engine } from './engine.js'
 import { announceMove } from './events.js'
 import type { ContainerInfo } from './info.js'
-import type { MoveOptions } from './move-options.js'
+import type { MoveOptions, MovePhase } from './move-options.js'
 import { MovePhases } from './move-phases.js'
 
 export interface Move {
@@ -26,11 +26,14 @@ export interface Move {
 
 /** The phases of a move, which are logged and announced as they begin. */
 export function phasesOf(context: ContainersHost, name: string, peer: Peer, { onPhase }: MoveOptions): MovePhases {
-  return new MovePhases(`Moving ${name} to ${peer.identity}`, onPhase, (phase) => {
+  const { logger } = context.host
+  const tell = (phase: MovePhase): void => {
     const event = { application: name, from: context.identity, to: peer.identity, phase }
-    context.host.logger.info(event, 'moves an application')
+    logger.info(event, 'moves an application')
     announceMove(event)
-  })
+  }
+  const onLate = (error: unknown): void => logger.error({ err: error, application: name }, 'onPhase failed')
+  return new MovePhases(`Moving ${name} to ${peer.identity}`, onPhase, tell, onLate)
 }
 
 /** The handoff may have been committed, and then it is another's to say. */

@@ -24,12 +24,19 @@ export function allPhases(times: Readonly<Record<string, number>>): Record<MoveP
 export class MovePhases {
   readonly #began = performance.now()
   readonly #times = new Map<MovePhase, number>()
+  #committed = false
 
   constructor(
     private readonly what: string,
     private readonly onPhase: ((phase: MovePhase) => void) | undefined,
     private readonly tell: (phase: MovePhase) => void,
+    private readonly onLate: (error: unknown) => void,
   ) {}
+
+  /** Nothing ends the move any more. */
+  commit(): void {
+    this.#committed = true
+  }
 
   /** @param signal ends the move before the phase, if it may still be ended */
   async run<T>(phase: MovePhase, signal: AbortSignal | undefined, body: () => Promise<T>): Promise<T> {
@@ -45,7 +52,12 @@ export class MovePhases {
 
   begin(phase: MovePhase): void {
     this.tell(phase)
-    this.onPhase?.(phase)
+    try {
+      this.onPhase?.(phase)
+    } catch (error) {
+      if (!this.#committed) throw error
+      this.onLate(error)
+    }
   }
 
   add(phase: MovePhase, milliseconds: number): void {

@@ -25,7 +25,10 @@ export async function startThere(
   for (;;) {
     try {
       const params = { name, readyMilliseconds, ...(stateless ? { application } : {}) }
-      const started = await peer.connection.request(startApplication, params, signal && { signal })
+      const started = await peer.connection.request(startApplication, params, {
+        ...(signal && { signal }),
+        onEvent: ({ phase }) => phases.begin(phase),
+      })
       phases.add('start', started.startMilliseconds)
       phases.add('ready', started.readyMilliseconds)
       return started

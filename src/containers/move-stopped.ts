@@ -38,6 +38,7 @@ export async function moveStopped(name: string, peer: Peer, options: MoveOptions
     const move = { context, peer, application: desired.application, wanted, options, phases }
     const began = performance.now()
     const handoff = await handOver(move, desired)
+    phases.commit()
     context.leading.delete(name)
     await handOverCompanions(move)
     const { routes } = await startThere(move, undefined)

@@ -95,6 +95,7 @@ async function moveStateful(move: Move): Promise<Moved> {
     await noteDesired(context.host, { application, running: true }).catch(ignoreOthers)
     throw error
   }
+  phases.commit()
   context.leading.delete(application.name)
   // It is the peer's from here on: nothing of what follows can be taken back.
   const started = await finish(move, async () => {

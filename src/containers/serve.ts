@@ -1,7 +1,7 @@
 /** What peers may ask of this host about applications, each within its rights. */
 import { ContainerError } from '../errors.js'
 import type { ServeSettings } from '../replication/index.js'
-import { authorize, type Handler, handle, type RequestContext } from '../transport/index.js'
+import { authorize, type Handler, handle, isAuthorized, type RequestContext } from '../transport/index.js'
 import { type Application, primaryVolume } from './application.js'
 import { checkHere } from './check.js'
 import type { ContainersHost } from './context.js'
@@ -50,12 +50,14 @@ export function serveContainers(settings: ServeSettings, context: ContainersHost
       if ((await findImage(engine, image, { signal })) === undefined) await pullImage(engine, image, { signal })
       return { imageId: (await requireImage(engine, image, context.identity, { signal })).id }
     }),
-    handle(startApplication, async ({ name, application, replace = false, readyMilliseconds }, { peer, signal }) => {
+    handle(startApplication, async ({ name, application, replace = false, readyMilliseconds }, request) => {
+      const { peer, signal } = request
       gate(name, peer)
       const wanted = application ?? (await applicationHere(context, name))
       if (wanted.name !== name) throw new ContainerError('INVALID_ARGUMENT', `${wanted.name} is not ${name}`)
       for (const { volume } of wanted.volumes ?? []) authorize(rules, peer, 'own', `${root}/${volume}`)
-      return startHere(context, wanted, { replace, readyMilliseconds, signal })
+      const onStarted = (): void => request.emit({ phase: 'ready' })
+      return startHere(context, wanted, { replace, readyMilliseconds, signal, onStarted })
     }),
     handle(moveApplication, async ({ name, to, ...options }, { peer, signal, emit }) => {
       gate(name, peer)
@@ -78,9 +80,10 @@ export function serveContainers(settings: ServeSettings, context: ContainersHost
       await context.routes.change(application, epoch, change, signal)
       return {}
     }),
-    handle(readRoutes, () => ({
-      applications: [...context.leading].map(([name, { epoch, routes }]) => ({ name, epoch, routes })),
-    })),
+    handle(readRoutes, (_, { peer }) => {
+      const shown = [...context.leading].filter(([name]) => isAuthorized(rules, peer, 'run', `${root}/${name}`))
+      return { applications: shown.map(([name, { epoch, routes }]) => ({ name, epoch, routes })) }
+    }),
   ]
 }
 
@@ -108,14 +111,15 @@ async function applicationHere({ host, identity }: ContainersHost, name: string)
 export async function startHere(
   context: ContainersHost,
   application: Application,
-  options: { replace: boolean; readyMilliseconds: number; signal?: AbortSignal },
+  options: { replace: boolean; readyMilliseconds: number; signal?: AbortSignal; onStarted?: () => void },
 ) {
   const { name } = application
-  const { signal, replace, readyMilliseconds } = options
+  const { signal, replace, readyMilliseconds, onStarted } = options
   const began = performance.now()
   const before = await routesBefore(context, application, signal)
   const container = await startContainer(context, application, { signal, replace })
   const started = performance.now()
+  onStarted?.()
   const engine = await context.engine(signal)
   await waitReady(engine, context.identity, name, { signal, timeoutMilliseconds: readyMilliseconds })
   const ready = performance.now()

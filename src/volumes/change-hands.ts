@@ -155,19 +155,41 @@ async function copy(change: ChangeOfHands): Promise<Round[]> {
   const replication = replicationOptions(options)
   const ends = direction === 'to' ? { from: here, to: peer } : { from: peer, to: here }
   const { onProgress: _, ...tree } = replication
-  const { outcomes, bytes, milliseconds } = await replicate(volume.name, ends, {
-    ...tree,
-    recursive: false,
-    initial: 'all',
-    snapshot: 'existing',
+  const { bytes, milliseconds } = await onceFree(options.signal, async () => {
+    const result = await replicate(volume.name, ends, {
+      ...tree,
+      recursive: false,
+      initial: 'all',
+      snapshot: 'existing',
+    })
+    for (const outcome of result.outcomes) if (outcome.kind === 'failed') throw outcome.error
+    return result
   })
-  for (const outcome of outcomes) if (outcome.kind === 'failed') throw outcome.error
   if (bytes > 0n) rounds.push({ bytes, milliseconds })
   do {
-    const round = await change.bring(replication)
+    const round = await onceFree(options.signal, () => change.bring(replication))
     rounds.push({ bytes: round.bytes, milliseconds: round.milliseconds })
   } while (!isSettled(rounds, options))
   return rounds
+}
+
+/** How long to wait for a stream that is under way between the two, such as one of `follow`, in milliseconds. */
+const busyMilliseconds = 600_000
+const againMilliseconds = 100
+
+/** Nobody begins another stream of the volume meanwhile, in this process; what is under way may end first. */
+async function onceFree<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + busyMilliseconds
+  for (;;) {
+    try {
+      return await run()
+    } catch (error) {
+      const busy = error instanceof ReplicationError && error.code === 'SENDER_BUSY'
+      if (!busy || performance.now() > deadline) throw error
+      await wait(againMilliseconds)
+      throwIfAborted(signal, 'Waiting for a stream that is under way')
+    }
+  }
 }
 
 function replicationOptions({

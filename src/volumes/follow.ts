@@ -12,7 +12,7 @@ import {
   replicate,
   snapshotName,
 } from '../replication/index.js'
-import type { VolumesHost } from './context.js'
+import { handoffKey, type VolumesHost } from './context.js'
 import { notePeer, recordOf } from './custody.js'
 import { guardOf } from './guard.js'
 import { readHistory } from './history.js'
@@ -116,8 +116,11 @@ class Follower {
       for (;;) {
         if (signal?.aborted) return
         checkOwner(await recordOf(this.volume.dataset), this.host.identity)
-        await this.#takeSnapshot()
-        for (const each of this.#followed) this.#begin(each)
+        // A handoff of this process brings all that there is itself, and must not find the peer busy.
+        if (!this.host.claims.has(handoffKey(this.volume.dataset))) {
+          await this.#takeSnapshot()
+          for (const each of this.#followed) this.#begin(each)
+        }
         await this.#pause()
         if (this.#failed !== undefined) throw this.#failed
         if (this.#followed.every(({ ended }) => ended !== undefined)) throw this.#followed.at(-1)?.ended

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { useEngine } from './engine.js'
 
 const program = join(__dirname, '../../examples/two-hosts/run.js')
 
@@ -12,5 +13,7 @@ test('examples/two-hosts: a volume is pushed and handed over, and the other host
   assert.match(stdout, /^beta owns notes since epoch 2; paused for \d+ ms$/m)
   assert.match(stdout, /^beta reads: Written at the last moment\.$/m)
 })
+
+test.before(useEngine)
 
 test.run()

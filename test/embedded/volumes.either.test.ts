@@ -183,6 +183,27 @@ test('following keeps replicas within their lag, over lost connections, and goes
     assert.is((await failure(follow(disk, [again.toBeta]))).code, 'NOT_OWNER')
   }))
 
+test('a handoff to a peer that is followed all the time', () =>
+  withTwo(async (two) => {
+    const disk = await two.alpha.createVolume('disk', { size: '64M' })
+    await fill(disk, 0, 32)
+    const following = follow(disk, [two.toBeta], { intervalMilliseconds: 5 })
+    const ended = failure(following)
+    const writing = new AbortController()
+    const write = async (): Promise<void> => {
+      for (let i = 0; !writing.signal.aborted; i++) await fill(disk, i % 32, 1)
+    }
+    const written = write()
+    await wait(200)
+    const quiesce = async (): Promise<void> => {
+      writing.abort()
+      await written
+    }
+    assert.is((await handoffVolume(disk, two.toBeta, { quiesce, mostRounds: 3 })).owner, 'beta')
+    assert.is((await ended).code, 'NOT_OWNER')
+    assert.equal(await two.alpha.recover(), [])
+  }))
+
 test.before(useEngine)
 
 test.run()
