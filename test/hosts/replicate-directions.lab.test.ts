@@ -121,7 +121,7 @@ const children = process.env.FLOCKER_ZFS_CHILDREN
 const patience = { timeoutMilliseconds: 3_600_000 }
 
 async function pushMany(from: ProfileName, to: ProfileName): Promise<void> {
-  const [volume, count] = [`many-${from}`, children ?? '40']
+  const [volume, count] = [`many-${from}`, children ?? '12']
   const [tree, source] = [`tank/flocker/${volume}`, lab.host(from)]
   const run = async (host: Host, action: string, of = tree): Promise<string> =>
     (await host.runEntry('test/hosts/guest/children.ts', [action, of, count], patience)).stdout
