@@ -144,6 +144,14 @@ test(
       await gone
     })
     await until(async () => (await Client.tcp(scope, own).ask('hello')) === 'app hello')
+    // Its worker serves before the master does.
+    const master = new MasterSocket(socket)
+    await until(() =>
+      master.workers().then(
+        () => true,
+        () => false,
+      ),
+    )
     const router = await openHaproxyRouter({ directory, masterSocket: socket, address: HOST })
     await router.set({ kind: 'tcp', port }, application.target)
     assert.equal(await Client.tcp(scope, port).ask('hello'), 'app hello')
