@@ -168,20 +168,20 @@ async function buildKernelHalf(
 async function putInPlace(name: cache.ProfileName, result: string, work: string, cached: cache.Cached): Promise<void> {
   const directory = cache.profileDirectory(name)
   const old = join(work, 'old')
+  // A profile that a person copied here may have been read-only where it came from.
+  for (const part of [directory, join(directory, 'modules')]) await ifThere(chmod(part, 0o755))
   if (cached.kernel) {
-    // A profile that a person copied here may have been read-only where it came from.
-    await chmod(directory, 0o755)
-    await renameIfThere(join(directory, 'userland'), old)
+    await ifThere(rename(join(directory, 'userland'), old))
     await rename(join(result, 'userland'), join(directory, 'userland'))
     return
   }
   if (cached.userland) await rename(join(directory, 'userland'), join(result, 'userland'))
-  await renameIfThere(directory, old)
+  await ifThere(rename(directory, old))
   await rename(result, directory)
 }
 
-async function renameIfThere(from: string, to: string): Promise<void> {
-  await rename(from, to).catch((error: NodeJS.ErrnoException) => {
+async function ifThere(change: Promise<void>): Promise<void> {
+  await change.catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
   })
 }
