@@ -33,7 +33,7 @@ export class ContainersHost {
   /** Of containers that end soon after they are started, by name. */
   readonly failures = new Map<string, Failures>()
   /** Where clients of what runs here are led, by application; the mark names the run that was found ready. */
-  readonly leading = new Map<string, { mark: string; epoch: bigint; routes: WireRoute[] }>()
+  readonly leading = new Map<string, { mark: string; epoch: bigint; run: string; routes: WireRoute[] }>()
   #engine: Promise<Engine> | undefined
 
   constructor(

@@ -98,6 +98,10 @@ function healthOf(status: string | undefined): ContainerInfo['health'] {
   return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : undefined
 }
 
+/** Names one run of a container: from one start to its end. */
+export const runOf = ({ id, startedAt }: Pick<ContainerInfo, 'id' | 'startedAt'>): string =>
+  `${id.slice(0, 12)} ${startedAt?.getTime() ?? 0}`
+
 /** Whether a program of it may still be at its volumes. */
 export const isAlive = ({ state }: Pick<ContainerInfo, 'state'>): boolean =>
   state === 'running' || state === 'paused' || state === 'restarting' || state === 'removing'

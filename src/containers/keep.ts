@@ -6,7 +6,7 @@ import { findStragglers, sendStraggler } from './companions.js'
 import { applicationKey, type ContainersHost, exclusively } from './context.js'
 import { type DesiredHere, noteDesired, readAllDesired } from './desired.js'
 import type { Engine } from './engine.js'
-import { type ContainerInfo, findOurs, isAlive } from './info.js'
+import { type ContainerInfo, findOurs, isAlive, runOf } from './info.js'
 import { discard, listContainers, placeFor, run, stopAndWait } from './lifecycle.js'
 import { waitReady } from './probe.js'
 import { countEnd, verdictOn } from './restart-rules.js'
@@ -126,19 +126,20 @@ function failing(name: string, count: number, milliseconds: number): FlockerErro
 async function lead(
   context: ContainersHost,
   engine: Engine,
-  { name, id, startedAt, application }: ContainerInfo,
+  { name, application, ...container }: ContainerInfo,
   addresses: Application['routes'],
   epoch: bigint,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const mark = `${id} ${startedAt?.getTime()} ${epoch}`
+  const run = runOf(container)
+  const mark = `${run} ${epoch}`
   const known = context.leading.get(name)
   if (known?.mark !== mark) await waitReady(engine, context.identity, name, { signal })
   // Where its ports are is the container's to say.
   const routes = routesOf(context, { ...application, routes: addresses })
   await withdrawRoutes(context, name, epoch, { before: known?.routes, after: routes, signal })
-  context.leading.set(name, { mark, epoch, routes })
-  if (routes.length > 0) await context.announce(name, epoch, { kind: 'set', routes }, signal)
+  context.leading.set(name, { mark, epoch, run, routes })
+  if (routes.length > 0) await context.announce(name, epoch, { kind: 'set', routes, run }, signal)
 }
 
 /** Those without a volume are kept running by the engine; their clients are led to them here. */

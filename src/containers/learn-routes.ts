@@ -8,8 +8,8 @@ export async function learnRoutes(context: ContainersHost, signal: AbortSignal):
   for (const peer of await context.peers(signal)) {
     try {
       const { applications } = await peer.connection.request(readRoutes, {}, { signal, timeoutMilliseconds: 10_000 })
-      for (const { name, epoch, routes } of applications) {
-        await context.routes.change(name, epoch, { kind: 'set', routes }, signal)
+      for (const { name, epoch, routes, run } of applications) {
+        await context.routes.change(name, epoch, { kind: 'set', routes, run }, signal)
       }
     } catch (error) {
       if (signal.aborted || !(error instanceof FlockerError)) throw error

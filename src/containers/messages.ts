@@ -40,6 +40,9 @@ export const pullApplicationImage = defineMethod('application.pull', {
   result: z.object({ imageId }),
 })
 
+/** Names the run of the container that clients are led to: connections to an earlier run lead nowhere any more. */
+const run = z.string().max(200)
+
 /** Where clients find what runs on the asked host. */
 const routes = z.array(z.object({ address, target })).max(100)
 export type WireRoute = z.output<typeof routes>[number]
@@ -53,7 +56,7 @@ export const startApplication = defineMethod('application.start', {
     replace: z.boolean().optional(),
     readyMilliseconds: milliseconds,
   }),
-  result: z.object({ startMilliseconds: z.number(), readyMilliseconds: z.number(), epoch: uint64, routes }),
+  result: z.object({ startMilliseconds: z.number(), readyMilliseconds: z.number(), epoch: uint64, routes, run }),
   /** It runs, and its probe is tried. */
   event: z.object({ phase: z.literal('ready') }),
 })
@@ -97,7 +100,7 @@ const routeChange = z.discriminatedUnion('kind', [
   /** They go on to where they went before. */
   z.object({ kind: z.literal('release'), addresses: z.array(address).max(100) }),
   /** They go there, those that wait too. */
-  z.object({ kind: z.literal('set'), routes }),
+  z.object({ kind: z.literal('set'), routes, run }),
   z.object({ kind: z.literal('remove'), addresses: z.array(address).max(100) }),
 ])
 export type RouteChange = z.output<typeof routeChange>
@@ -111,5 +114,5 @@ export const changeRoutes = defineMethod('routes.change', {
 /** Tells the routes of what runs on the asked host. */
 export const readRoutes = defineMethod('routes.read', {
   params: nothing,
-  result: z.object({ applications: z.array(z.object({ name, epoch: uint64, routes })).max(1000) }),
+  result: z.object({ applications: z.array(z.object({ name, epoch: uint64, routes, run })).max(1000) }),
 })

@@ -16,7 +16,7 @@ const againMilliseconds = 250
 export async function startThere(
   { peer, wanted: application, options, phases }: Pick<Move, 'peer' | 'wanted' | 'options' | 'phases'>,
   signal: AbortSignal | undefined,
-): Promise<{ routes: Extract<RouteChange, { kind: 'set' }>['routes'] }> {
+): Promise<Pick<Extract<RouteChange, { kind: 'set' }>, 'routes' | 'run'>> {
   const { name } = application
   const { readyMilliseconds = defaultReady } = options
   const stateless = primaryVolume(application) === undefined

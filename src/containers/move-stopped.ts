@@ -41,8 +41,10 @@ export async function moveStopped(name: string, peer: Peer, options: MoveOptions
     phases.commit()
     context.leading.delete(name)
     await handOverCompanions(move)
-    const { routes } = await startThere(move, undefined)
-    const fronts = await phases.run('switch', undefined, () => changeAll(move, handoff.epoch, { kind: 'set', routes }))
+    const { routes, run } = await startThere(move, undefined)
+    const fronts = await phases.run('switch', undefined, () =>
+      changeAll(move, handoff.epoch, { kind: 'set', routes, run }),
+    )
     const pauseMilliseconds = performance.now() - began
     await phases.run('tidy', undefined, () => tidy(context, engine, left))
     return {

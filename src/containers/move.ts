@@ -75,7 +75,7 @@ async function moveStateless(move: Move): Promise<Moved> {
   const began = performance.now()
   const started = await startThere(move, signal)
   const fronts = await phases.run('switch', undefined, () =>
-    changeAll(move, 0n, { kind: 'set', routes: started.routes }),
+    changeAll(move, 0n, { kind: 'set', routes: started.routes, run: started.run }),
   )
   const pauseMilliseconds = performance.now() - began
   context.leading.delete(application.name)
@@ -103,7 +103,7 @@ async function moveStateful(move: Move): Promise<Moved> {
     return startThere(move, undefined)
   })
   const fronts = await phases.run('switch', undefined, () =>
-    changeAll(move, handoff.epoch, { kind: 'set', routes: started.routes }),
+    changeAll(move, handoff.epoch, { kind: 'set', routes: started.routes, run: started.run }),
   )
   const pauseMilliseconds = performance.now() - stopping.began
   await tidy(move)

@@ -8,6 +8,8 @@ interface Known {
   application: string
   /** The epoch of the volume's owner that has said so. */
   epoch: bigint
+  /** The run of its container that clients are led to, where that was said. */
+  run?: string | undefined
 }
 
 /** Changes routes as owners of applications say, and refuses what an earlier owner says. A host without a proxy takes all that in and does nothing. */
@@ -28,14 +30,24 @@ export class Routes {
     const { router } = this
     const wanted = addressesOf(change).map((text) => parseRouteKey(text))
     for (const address of wanted) this.#check(routeKey(address), application, epoch)
+    const before = new Map(this.#known)
     for (const address of wanted) {
-      if (change.kind === 'remove') this.#known.delete(routeKey(address))
-      else this.#known.set(routeKey(address), { application, epoch })
+      const key = routeKey(address)
+      const run = change.kind === 'set' ? change.run : before.get(key)?.run
+      if (change.kind === 'remove') this.#known.delete(key)
+      else this.#known.set(key, { application, epoch, run })
     }
     this.logger.info({ application, epoch: String(epoch), change }, 'routes change')
     if (router === undefined) return
     if (change.kind === 'set') {
-      for (const { address, target } of change.routes) await router.set(parseRouteKey(address), target, { signal })
+      for (const { address: text, target } of change.routes) {
+        const address = parseRouteKey(text)
+        const fresh = before.get(routeKey(address))?.run !== change.run
+        // Those of a run that has ended: the host that it was on may be gone without a word, and their clients would wait for it.
+        if (fresh && before.has(routeKey(address))) await router.disconnect(address, { target, signal })
+        await router.set(address, target, { signal })
+        if (fresh) await router.disconnect(address, { signal })
+      }
       return
     }
     for (const address of wanted) await this.#apply(router, address, change, signal)

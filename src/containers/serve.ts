@@ -7,7 +7,7 @@ import { checkHere } from './check.js'
 import type { ContainersHost } from './context.js'
 import { asNoted, readAllDesired } from './desired.js'
 import { findImage, loadImage, pullImage, requireImage } from './images.js'
-import { findOurs } from './info.js'
+import { findOurs, runOf } from './info.js'
 import { removeContainer, startContainer, stopContainer } from './lifecycle.js'
 import {
   changeRoutes,
@@ -82,7 +82,7 @@ export function serveContainers(settings: ServeSettings, context: ContainersHost
     }),
     handle(readRoutes, (_, { peer }) => {
       const shown = [...context.leading].filter(([name]) => isAuthorized(rules, peer, 'run', `${root}/${name}`))
-      return { applications: shown.map(([name, { epoch, routes }]) => ({ name, epoch, routes })) }
+      return { applications: shown.map(([name, { epoch, routes, run }]) => ({ name, epoch, routes, run })) }
     }),
   ]
 }
@@ -125,11 +125,12 @@ export async function startHere(
   const ready = performance.now()
   const routes = routesOf(context, application)
   const epoch = primaryVolume(application) === undefined ? 0n : container.epoch
-  if (routes.length > 0) await context.routes.change(name, epoch, { kind: 'set', routes }, signal)
+  const run = runOf(container)
+  if (routes.length > 0) await context.routes.change(name, epoch, { kind: 'set', routes, run }, signal)
   await withdrawRoutes(context, name, epoch, { before, after: routes, signal })
   // All other hosts are told in the background: whoever waits for this one must not wait for those that are off.
   context.nudge()
-  return { startMilliseconds: started - began, readyMilliseconds: ready - started, epoch, routes }
+  return { startMilliseconds: started - began, readyMilliseconds: ready - started, epoch, routes, run }
 }
 
 /** The routes that it has as long as nothing is changed. */
