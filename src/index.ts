@@ -160,6 +160,7 @@ export {
   createCa,
   createHostCertificate,
   loadCredentials,
+  parseRules,
   RateLimiter,
   type Rule,
   type Server,

@@ -14,6 +14,7 @@ import {
   openBuiltInRouter,
   openHost,
   type Peer,
+  parseRules,
 } from 'flocker-zfs'
 import { ask, serveControl } from './control.js'
 import { chooseTarget, type HostView, isHeir } from './decide.js'
@@ -34,7 +35,7 @@ const { values } = parseArgs({
 const credentials = await loadCredentials(values.credentials)
 const { pool, engine, peer: peers } = values
 await using host = await openHost({ pool, credentials, engine, peers, router: await openBuiltInRouter() })
-await host.listen({ authorize: JSON.parse(await readFile(values.authorize, 'utf8')) })
+await host.listen({ authorize: parseRules(JSON.parse(await readFile(values.authorize, 'utf8'))) })
 
 let self: HostView = { identity: host.identity, drained: false, applications: 0 }
 const control = serveControl(

@@ -2,11 +2,10 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { pino } from 'pino'
-import { z } from 'zod'
 import { ArgumentError } from '../errors.js'
 import { defaultPort, openHost } from '../host.js'
 import { openBuiltInRouter, openHaproxyRouter, type Router } from '../routing/index.js'
-import { type Rule, VERBS } from '../transport/index.js'
+import { parseRules, type Rule } from '../transport/index.js'
 import { collect, type HostFlags, hostOptions, parsePort, withHostFlags } from './options.js'
 
 interface AgentFlags extends HostFlags {
@@ -18,15 +17,6 @@ interface AgentFlags extends HostFlags {
   router?: string | true
   advertise?: string
 }
-
-const rulesFile = z.array(
-  z.strictObject({
-    peer: z.string(),
-    verbs: z.array(z.enum(VERBS)),
-    datasets: z.array(z.string()),
-    properties: z.array(z.string()).optional(),
-  }),
-)
 
 /** `flocker-zfs agent`: serves peers until SIGINT or SIGTERM, logging JSON lines to standard output. */
 export function agentCommand(): Command {
@@ -81,9 +71,8 @@ async function openRouter(directory: AgentFlags['router']): Promise<Router | und
 
 async function readRules(file: string): Promise<Rule[]> {
   try {
-    return rulesFile.parse(JSON.parse(await readFile(file, 'utf8')))
+    return parseRules(JSON.parse(await readFile(file, 'utf8')))
   } catch (cause) {
-    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : (cause as Error).message
-    throw new ArgumentError(`${file} does not hold authorisation rules: ${why}`, { cause })
+    throw new ArgumentError(`${file} does not hold authorisation rules: ${(cause as Error).message}`, { cause })
   }
 }

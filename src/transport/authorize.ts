@@ -1,4 +1,5 @@
 /** Who may do what with which dataset: a pure decision. What no rule allows is refused. */
+import { z } from 'zod'
 import { ArgumentError, NotAuthorizedError } from '../errors.js'
 
 /**
@@ -27,6 +28,30 @@ export interface Rule {
    * `quota` or `mountpoint`. Full names. docs/push.md
    */
   properties?: readonly string[] | undefined
+}
+
+const rulesSchema = z.array(
+  z.strictObject({
+    peer: z.string(),
+    verbs: z.array(z.enum(VERBS)),
+    datasets: z.array(z.string()),
+    properties: z.array(z.string()).optional(),
+  }),
+)
+
+/**
+ * Reads rules that come from outside, such as from a JSON file.
+ * @throws ArgumentError `INVALID_ARGUMENT`, which says what is wrong with them
+ */
+export function parseRules(value: unknown): Rule[] {
+  const parsed = rulesSchema.safeParse(value)
+  if (!parsed.success) {
+    throw new ArgumentError(`These are not authorisation rules: ${z.prettifyError(parsed.error)}`, {
+      cause: parsed.error,
+    })
+  }
+  checkRules(parsed.data)
+  return parsed.data
 }
 
 /** Characters of a dataset's name (zfsprops(7)): no `*`, so that a pattern is never a name. */

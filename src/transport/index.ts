@@ -5,6 +5,7 @@ export {
   isAuthorized,
   isAuthorizedBelow,
   mayBring,
+  parseRules,
   type Rule,
   VERBS,
   type Verb,

@@ -162,6 +162,7 @@ once('an image that is missing, a port that is taken, a volume of another host: 
   using(async (host) => {
     const missing = fresh({ image: 'no.such/image:1' })
     assert.is((await failure(host.startContainer(missing))).code, 'IMAGE_MISSING')
+    assert.is((await failure(host.startContainer(missing, { pull: true }))).code, 'IMAGE_MISSING', 'nor has a registry')
     const server = createServer().listen(8081)
     const taken = fresh({ ports: [{ container: 80, host: 8081 }] })
     if (!isPodman) assert.is((await failure(host.startContainer(taken))).code, 'PORT_IN_USE')

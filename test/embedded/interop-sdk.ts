@@ -34,7 +34,8 @@ export function interopOfSdk(profile: ProfileName): void {
       }
     })
   }
-  for (const content of contents) {
+  const half = contents.filter(({ encrypted }) => encrypted === (profile === 'newest'))
+  for (const content of process.env.FLOCKER_ZFS_INTEROP === 'all' ? contents : half) {
     const name = `${content.encrypted ? 'raw-' : ''}${content.kind}`
     tests(`${described(content)}: the ${profile} kernel, embedded, and back`, () =>
       withPool((embedded) => roundTrip(`${name}-k`, kernel, embedded, content, asPushed)),

@@ -21,6 +21,9 @@ export function interop(profile: ProfileName): void {
   })
   tests.after(() => lab[Symbol.asyncDispose]())
 
+  // The other half is exchanged through the SDK, with the same kernel.
+  const half = contents.filter(({ encrypted }) => encrypted === (profile === 'oldest'))
+  const exchanged = process.env.FLOCKER_ZFS_INTEROP === 'all' ? contents : half
   const nearest = profile === 'oldest' ? releases.slice(0, 1) : releases.slice(-1)
   for (const zfs of process.env.FLOCKER_ZFS_INTEROP === 'all' ? releases : nearest) {
     const name = (what: string): string => `${what}-${zfs}`
@@ -33,7 +36,7 @@ export function interop(profile: ProfileName): void {
         await engine.do('close', 'emb')
       })
     }
-    for (const content of contents) {
+    for (const content of exchanged) {
       const short = `${content.encrypted ? 'raw-' : ''}${content.kind}`
       tests(`${described(content)}: embedded ${zfs}, the ${profile} kernel, and back`, () =>
         withEngine((embedded, kernel) => roundTrip(name(`${short}-e`), embedded, kernel, content, 0)),

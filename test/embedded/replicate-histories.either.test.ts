@@ -11,7 +11,7 @@ import { Field } from './histories/field.js'
 import type { Tally } from './histories/history.js'
 import { type Failure, play } from './histories/play.js'
 
-const sequences = Number(process.env.FLOCKER_ZFS_SEQUENCES ?? 40)
+const sequences = Number(process.env.FLOCKER_ZFS_SEQUENCES ?? 20)
 const firstSeed = Number(process.env.FLOCKER_ZFS_SEED ?? 1)
 /** Pools grow with all that histories leave, and every few have new ones. */
 const onOnePair = 100
