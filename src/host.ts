@@ -25,8 +25,10 @@ import {
   type WaitReadyOptions,
   waitReady,
 } from './containers/index.js'
-import { ArgumentError, type NamedPoint, TransportError, ZfsError } from './errors.js'
-import { chooseEngine, closePool, defaultEngine, openPool, version } from './lzc/index.js'
+import { type NamedPoint, TransportError } from './errors.js'
+import { type ConnectOptions, defaultPort, type HostOptions, type ListenOptions, parseAddress } from './host-options.js'
+import { chooseEngine, closePool, defaultEngine, version } from './lzc/index.js'
+import { chooseRoot, defaultDirectory, openEmbedded, poolOf } from './open-pool.js'
 import { type Recovery, startRecovery } from './recovery.js'
 import {
   Claims,
@@ -46,7 +48,6 @@ import {
   serve,
   type VolumeStatus,
 } from './replication/index.js'
-import type { Router } from './routing/index.js'
 import {
   type Connection,
   type Credentials,
@@ -55,14 +56,12 @@ import {
   connect,
   listen,
   loadCredentials,
-  type Rule,
   type Server,
 } from './transport/index.js'
 import {
   acquireLease,
   type CloneVolumeOptions,
   type CreateVolumeOptions,
-  checkRoot,
   cloneVolume,
   createVolume,
   type DestroyVolumeOptions,
@@ -73,7 +72,6 @@ import {
   type Lease,
   type LeaseOptions,
   listVolumes,
-  type OwnershipRegistry,
   onVolumeEvent,
   openVolume,
   type Promoted,
@@ -95,71 +93,7 @@ import {
   type VolumesHost,
 } from './volumes/index.js'
 
-/** The TCP port that agents listen on unless told otherwise. */
-export const defaultPort = 4523
-
-/** The pool of an embedded host that names none. */
-const embeddedPool = 'embedded'
-/** The pool's file is sparse: it takes what is in it. So no stream is too large for it that fits on the disk below. */
-const embeddedBytes = 1024n ** 4n
-
-/** What {@link openHost} needs: where volumes live, and who this host is. */
-export interface HostOptions {
-  /**
-   * A directory for a pool in a file, used by OpenZFS in this process: no kernel module, no root. Made where it is missing; the
-   * pool is `embedded` (in `embedded.zpool`) unless `pool` or `root` names another. Volumes are block volumes. docs/embedded.md
-   * With FLOCKER_ZFS_ENGINE=embedded it is FLOCKER_ZFS_DIRECTORY, or `./data`, if not given; a pool that the program has open is used.
-   */
-  embedded?: string
-  /** The pool in which volumes live, below `POOL/flocker`. Give this or `root`. */
-  pool?: string
-  /** The dataset below which volumes live, such as `tank/data`. */
-  root?: string
-  /** A directory with ca.pem, host.pem and host.key (`flocker-zfs certs`), or their contents. */
-  credentials: string | Credentials
-  /** Where to log; silent by default. */
-  logger?: Logger
-  /**
-   * The addresses of the other hosts of the cluster. A volume that one of them may have been promoted to own, while this host was away, is
-   * served once all of those have been asked; and a handoff that a crash has interrupted is ended with them. docs/ownership.md
-   */
-  peers?: readonly string[]
-  /** Where it is decided who owns a volume, if the hosts are not to do so themselves. */
-  registry?: OwnershipRegistry
-  /**
-   * The socket of the container engine of this machine, Docker's or Podman's: then applications are kept running where their volumes
-   * are served, and nowhere else. `true` for `/var/run/docker.sock`.
-   */
-  engine?: string | true
-  /** The proxy of this machine, at which clients of applications are led to the hosts that run them. The host closes it. docs/routing.md */
-  router?: Router
-  /** Where the other hosts reach what runs here, an address or a name. Default: the first in this host's certificate. */
-  address?: string
-  /**
-   * `background`, the default: bring all volumes to where they belong, at once as far as no other host is needed, and go on with the others
-   * until they are. `none`: leave them as they are, until {@link Host.recover} is called.
-   */
-  recovery?: 'background' | 'none'
-}
-
-/** Where {@link Host.listen} serves, and whom. */
-export interface ListenOptions {
-  /** Default: 4523; 0 for any free one. */
-  port?: number
-  /** Address to listen on. Default: all. */
-  address?: string
-  /** Who may do what with which datasets of this host; nobody may do anything by default. */
-  authorize: readonly Rule[]
-}
-
-/** How {@link Host.connect} dials a peer. */
-export interface ConnectOptions {
-  signal?: AbortSignal
-  /** For the connection, TLS and the hello together. Default: 10 seconds. */
-  timeoutMilliseconds?: number
-  /** Accept only this identity, in place of one that names the address dialled. */
-  expectIdentity?: string
-}
+export { type ConnectOptions, defaultPort, type HostOptions, type ListenOptions } from './host-options.js'
 
 /** This machine as a member of a cluster: its volumes, the peers it dials, the peers it serves. Made by {@link openHost}. */
 export class Host implements AsyncDisposable {
@@ -670,44 +604,4 @@ export async function openHost(options: HostOptions): Promise<Host> {
     await host.close()
     throw error
   }
-}
-
-/** Where a program that FLOCKER_ZFS_ENGINE gives the embedded engine, and that says no directory, keeps its pools. */
-function defaultDirectory(): string | undefined {
-  return defaultEngine() === 'embedded' ? (process.env.FLOCKER_ZFS_DIRECTORY ?? './data') : undefined
-}
-
-/** Opens a pool; false where the program has one of that name open, from wherever it is, and does not say where it should be. */
-async function openEmbedded(directory: string, pool: string, byDefault: boolean): Promise<boolean> {
-  try {
-    await openPool(directory, pool, { size: embeddedBytes })
-    return true
-  } catch (error) {
-    if (byDefault && error instanceof ZfsError && error.code === 'EXISTS') return false
-    throw error
-  }
-}
-
-function poolOf(root: string): string {
-  return root.split('/', 1)[0] ?? root
-}
-
-function chooseRoot({ embedded, pool, root }: HostOptions): string {
-  if (pool !== undefined && root !== undefined) throw new ArgumentError('Give either pool or root')
-  if (pool === undefined && root === undefined && embedded === undefined) {
-    throw new ArgumentError('Give either pool or root, or embedded')
-  }
-  const chosen = root ?? `${pool ?? embeddedPool}/flocker`
-  checkRoot(chosen)
-  return chosen
-}
-
-function parseAddress(address: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]/\s]+))(?::(\d{1,5}))?$/.exec(address)
-  const port = match?.[3] === undefined ? defaultPort : Number(match[3])
-  const host = match?.[1] ?? match?.[2]
-  if (host === undefined || port < 1 || port > 65535) {
-    throw new ArgumentError(`${JSON.stringify(address)} is not an address: HOST, HOST:PORT or [IPV6]:PORT`)
-  }
-  return { host, port }
 }

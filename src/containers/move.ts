@@ -133,6 +133,7 @@ async function handOver(
     },
     quiesce: ({ signal }) => quiet(move, stopping, signal),
     resume: async () => {
+      // Why it could not be stopped is what the move ends with.
       await stopping.stopped?.catch(() => undefined)
       await goOn(move)
     },
