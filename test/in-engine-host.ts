@@ -22,6 +22,7 @@ async function main(kind: string, entry: string): Promise<void> {
     TEST_ENGINE_KIND: kind,
     TEST_IMAGE: reference,
     TEST_CREDENTIALS: credentialsDirectory,
+    FLOCKER_ZFS_ENGINES: process.env.FLOCKER_ZFS_ENGINES ?? '',
   }
   const done = await host.runEntry(entry, [], { env, check: false, timeoutMilliseconds: deadlineMilliseconds })
   process.stdout.write(done.stdout)
