@@ -6,10 +6,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { MovePhase } from '../../src/index.js'
 import { eventually } from '../zfs/pool.js'
-import { type Load, Stage } from './stage.js'
+import { database, type Load, Stage } from './stage.js'
 
 const phases: readonly MovePhase[] = [
   'check',
+  'image',
   'copy',
   'checkpoint',
   'hold',
@@ -71,6 +72,8 @@ test(`power cuts in ${cases.length} phases of moves`, async () => {
     const to = from === 'alpha' ? 'beta' : 'alpha'
     // Each case moves from where it runs: what is cut is the giver or the taker.
     const cut = victim === 'giver' ? from : to
+    // So that it is sent.
+    if (phase === 'image') await stage.engines.get(to)?.docker(['rmi', '-f', database.image])
     const seen = stage.logs.get(from)?.length ?? 0
     const moving = stage.move(from, to).then(
       () => 'moved',
