@@ -6,6 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Application, type ContainerInfo, type Host, openHost } from '../../src/index.js'
 import { eventually, failure, pool, zfs } from '../zfs/pool.js'
+import { serveImage } from './registry.js'
 
 const socket = process.env.TEST_ENGINE ?? '/run/docker.sock'
 const image = process.env.TEST_IMAGE ?? 'busybox'
@@ -24,6 +25,9 @@ async function docker(...args: string[]): Promise<string> {
 
 /** What is decided by us alone need not be tried with each engine. */
 const once = isPodman && process.env.FLOCKER_ZFS_ENGINES !== 'all' ? test.skip : test
+
+/** Podman wants to be configured for a registry without TLS. */
+const withDocker = isPodman ? test.skip : test
 
 let count = 0
 const fresh = (more: Partial<Application> = {}): Application => ({
@@ -248,6 +252,21 @@ test('what is to run runs again: after its end, after its removal, and not after
     assert.equal(await host.keepApplications(), [])
     await host.destroyVolume(volume.name)
   }))
+
+withDocker('an image that is missing is fetched from its registry, if that is allowed', () =>
+  using(async (host) => {
+    const server = await serveImage((file) => docker('save', '-o', file, image), 5000)
+    const app = fresh({ image: '127.0.0.1:5000/lab/fetched:1' })
+    assert.is((await failure(host.startContainer(app))).code, 'IMAGE_MISSING')
+    const { state, imageId } = await host.startContainer(app, { pull: true })
+    assert.is(state, 'running')
+    assert.is(imageId, await docker('image', 'inspect', '-f', '{{.Id}}', image), 'the very same')
+    await host.removeContainer(app.name, { stop: true })
+    await docker('rmi', app.image)
+    server.close()
+    server.closeAllConnections()
+  }),
+)
 
 once('the engine is not there', async () => {
   await using host = await openHost({ pool, credentials, engine: '/run/none.sock', recovery: 'none' })
