@@ -6,7 +6,7 @@ import type { ContainersHost } from './context.js'
 import type { KnownHost, KnownVolume, RunningApplication } from './deployment.js'
 import { limitVolume, makeVolume, mostTold, readHost } from './deployment-messages.js'
 import { readHostState } from './host-state.js'
-import { findImage, pullImage } from './images.js'
+import { findImage, pullIfMissing } from './images.js'
 import { removeContainer } from './lifecycle.js'
 import { checkApplication, pullApplicationImage, removeApplication, startApplication } from './messages.js'
 import { type RequestMoveOptions, requestMove } from './request-move.js'
@@ -59,12 +59,7 @@ export class LocalSide implements DeploySide {
 
   async start(application: Application, { image, ...options }: StartOptions): Promise<void> {
     const { signal } = options
-    if (image === 'pull') {
-      const engine = await this.context.engine(signal)
-      if ((await findImage(engine, application.image, { signal })) === undefined) {
-        await pullImage(engine, application.image, { signal })
-      }
-    }
+    if (image === 'pull') await pullIfMissing(await this.context.engine(signal), application.image, { signal })
     await startHere(this.context, application, options)
   }
 

@@ -98,14 +98,25 @@ export async function readAllDesired(
   return found
 }
 
+/** What is to run on a volume that this host owns, by the application's name. */
+export async function findDesired(host: VolumesHost, name: string): Promise<DesiredHere | undefined> {
+  return (await readAllDesired(host)).find(({ application, owned }) => owned && application.name === name)
+}
+
+/** @throws ContainerError `CONTAINER_UNKNOWN`: no volume of this host's tells of it */
+export async function requireDesired(host: VolumesHost, name: string): Promise<DesiredHere> {
+  const found = await findDesired(host, name)
+  if (found !== undefined) return found
+  throw new ContainerError('CONTAINER_UNKNOWN', `${host.identity} owns no volume that ${name} runs on`)
+}
+
 /**
  * An application as the record of its volume has it, where this host owns that: the container's label may have earlier routes.
  * @param found as its container's label has it
  */
 export async function asNoted(host: VolumesHost, found: Application): Promise<Application> {
   if (primaryVolume(found) === undefined) return found
-  const noted = (await readAllDesired(host)).find(({ application, owned }) => owned && application.name === found.name)
-  return noted?.application ?? found
+  return (await findDesired(host, found.name))?.application ?? found
 }
 
 /** All volumes here that go where another one goes. */

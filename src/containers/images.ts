@@ -39,11 +39,7 @@ export async function requireImage(engine: Engine, image: string, host: string, 
  * Fetches an image from its registry.
  * @throws ContainerError `IMAGE_MISSING`: it could not be fetched
  */
-export async function pullImage(
-  engine: Engine,
-  image: string,
-  { signal, timeoutMilliseconds }: EngineCall,
-): Promise<void> {
+async function pullImage(engine: Engine, image: string, { signal, timeoutMilliseconds }: EngineCall): Promise<void> {
   const { docker } = engine
   const reference = /[:@][^/]*$/.test(image) ? image : `${image}:latest`
   const call = { signal, timeoutMilliseconds: timeoutMilliseconds ?? transferMilliseconds }
@@ -59,6 +55,11 @@ export async function pullImage(
       next: 'See whether the engine reaches its registry; or load the image with: docker load.',
     })
   }
+}
+
+/** As {@link pullImage}, unless it is there. */
+export async function pullIfMissing(engine: Engine, image: string, call: EngineCall): Promise<void> {
+  if ((await findImage(engine, image, call)) === undefined) await pullImage(engine, image, call)
 }
 
 /** An image as `docker save` writes it: a tar archive. Destroy it to end it early. */

@@ -7,7 +7,7 @@ import { type ContainersHost, exclusively } from './context.js'
 import { createOptions, type Place, stopSecondsOf } from './create-options.js'
 import { asNoted, noteDesired, restoreDesired } from './desired.js'
 import { ask, type Engine, type EngineCall, refusedWith } from './engine.js'
-import { findImage, pullImage, requireImage } from './images.js'
+import { pullIfMissing, requireImage } from './images.js'
 import { type ContainerInfo, findOurs, infoOf, isAlive, lookUp } from './info.js'
 import { applicationOf, labelNames } from './labels.js'
 import { unknownContainer } from './probe.js'
@@ -42,8 +42,8 @@ export async function startContainer(
     const present = await reconcile(context, engine, application, options)
     if (present === undefined) {
       const { image } = application
-      if (pull && (await findImage(engine, image, { signal })) === undefined) await pullImage(engine, image, { signal })
-      await requireImage(engine, application.image, context.identity, { signal })
+      if (pull) await pullIfMissing(engine, image, { signal })
+      await requireImage(engine, image, context.identity, { signal })
     }
     const before = await noteDesired(context.host, { application, running: true })
     try {

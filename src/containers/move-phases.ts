@@ -1,7 +1,8 @@
 import { throwIfAborted } from '../errors.js'
 import type { MovePhase } from './move-options.js'
 
-const names: readonly MovePhase[] = [
+/** In their order. */
+export const movePhases: readonly MovePhase[] = [
   'check',
   'image',
   'copy',
@@ -17,7 +18,7 @@ const names: readonly MovePhase[] = [
 
 /** With 0 for those that there is no time of. */
 export function allPhases(times: Readonly<Record<string, number>>): Record<MovePhase, number> {
-  return Object.fromEntries(names.map((name) => [name, times[name] ?? 0])) as Record<MovePhase, number>
+  return Object.fromEntries(movePhases.map((name) => [name, times[name] ?? 0])) as Record<MovePhase, number>
 }
 
 /** Tells of the phases of a move, and takes their times. */

@@ -5,7 +5,7 @@ import { handoffForApplication, openVolume, thisProcess } from '../volumes/index
 import { primaryVolume } from './application.js'
 import { handOverCompanions } from './companions.js'
 import { type ContainersHost, containersOf, exclusively } from './context.js'
-import { type DesiredHere, noteDesired, readAllDesired } from './desired.js'
+import { type DesiredHere, noteDesired, requireDesired } from './desired.js'
 import type { Engine } from './engine.js'
 import { type ContainerInfo, findOurs, isAlive } from './info.js'
 import { discard } from './lifecycle.js'
@@ -30,7 +30,7 @@ export async function moveStopped(name: string, peer: Peer, options: MoveOptions
         next: 'Move it as one that runs.',
       })
     }
-    const desired = await desiredHere(context, name)
+    const desired = await requireDesired(context.host, name)
     const wanted = wantedOf(desired.application, options)
     const phases = phasesOf(context, name, peer, options)
     const known = left?.application.image === wanted.image ? left.imageId : undefined
@@ -59,12 +59,6 @@ export async function moveStopped(name: string, peer: Peer, options: MoveOptions
       fronts,
     }
   })
-}
-
-async function desiredHere({ host, identity }: ContainersHost, name: string): Promise<DesiredHere> {
-  const found = (await readAllDesired(host)).find(({ application, owned }) => owned && application.name === name)
-  if (found !== undefined) return found
-  throw new ContainerError('CONTAINER_UNKNOWN', `${identity} owns no volume that ${name} runs on`)
 }
 
 async function handOver(

@@ -5,8 +5,8 @@ import { authorize, type Handler, handle, isAuthorized, type RequestContext } fr
 import { type Application, primaryVolume } from './application.js'
 import { checkHere } from './check.js'
 import type { ContainersHost } from './context.js'
-import { asNoted, readAllDesired } from './desired.js'
-import { findImage, loadImage, pullImage, requireImage } from './images.js'
+import { asNoted, requireDesired } from './desired.js'
+import { findImage, loadImage, pullIfMissing, requireImage } from './images.js'
 import { findOurs, runOf } from './info.js'
 import { removeContainer, startContainer, stopContainer } from './lifecycle.js'
 import {
@@ -47,13 +47,13 @@ export function serveContainers(settings: ServeSettings, context: ContainersHost
     handle(pullApplicationImage, async ({ name, image }, { peer, signal }) => {
       gate(name, peer)
       const engine = await context.engine(signal)
-      if ((await findImage(engine, image, { signal })) === undefined) await pullImage(engine, image, { signal })
+      await pullIfMissing(engine, image, { signal })
       return { imageId: (await requireImage(engine, image, context.identity, { signal })).id }
     }),
     handle(startApplication, async ({ name, application, replace = false, readyMilliseconds }, request) => {
       const { peer, signal } = request
       gate(name, peer)
-      const wanted = application ?? (await applicationHere(context, name))
+      const wanted = application ?? (await requireDesired(context.host, name)).application
       if (wanted.name !== name) throw new ContainerError('INVALID_ARGUMENT', `${wanted.name} is not ${name}`)
       for (const { volume } of wanted.volumes ?? []) authorize(rules, peer, 'own', `${root}/${volume}`)
       const onStarted = (): void => request.emit({ phase: 'ready' })
@@ -98,13 +98,6 @@ export async function moveFrom(
   const moved = await (stopped ? moveStopped : moveContainer)(name, target, options)
   const { handoff, application: _, host: _h, fronts, ...rest } = moved
   return { ...rest, fronts: [...fronts], rounds: handoff?.rounds ?? 0, bytes: handoff?.bytes ?? 0n }
-}
-
-/** What is to run on a volume of this host's, by its name. */
-async function applicationHere({ host, identity }: ContainersHost, name: string): Promise<Application> {
-  const found = (await readAllDesired(host)).find(({ application, owned }) => owned && application.name === name)
-  if (found !== undefined) return found.application
-  throw new ContainerError('CONTAINER_UNKNOWN', `${identity} owns no volume that ${name} runs on`)
 }
 
 /** @internal Starts an application here, waits until it is ready, and has clients led to it. */

@@ -4,24 +4,12 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { movePhases } from '../../src/containers/move-phases.js'
 import type { MovePhase } from '../../src/index.js'
 import { eventually } from '../zfs/pool.js'
 import { database, type Load, Stage } from './stage.js'
 
-const phases: readonly MovePhase[] = [
-  'check',
-  'image',
-  'copy',
-  'checkpoint',
-  'hold',
-  'stop',
-  'push',
-  'start',
-  'ready',
-  'switch',
-  'tidy',
-]
-const all = phases.flatMap((phase) => [`giver in ${phase}`, `taker in ${phase}`])
+const all = movePhases.flatMap((phase) => [`giver in ${phase}`, `taker in ${phase}`])
 /** The taker comes back only once the giver has given up waiting for it. */
 const late = 'taker in start late'
 const some = ['giver in push', 'taker in start']
@@ -86,7 +74,7 @@ test(`power cuts in ${cases.length} phases of moves`, async () => {
     const { acknowledged } = await load.look()
     const stalls: number[] = []
     // Before the volume's owner has changed, the giver goes on without the taker; later it waits for it.
-    const alone = cut === to && phases.indexOf(phase as MovePhase) < phases.indexOf('start')
+    const alone = cut === to && movePhases.indexOf(phase as MovePhase) < movePhases.indexOf('start')
     if (!alone && name !== late) await stage.revive(cut)
     const outcome = await moving
     if (name === late) await stage.revive(cut)
