@@ -2,7 +2,7 @@
  * Pushes, pulls and replications of trees with a fault at every step of them: the steps of either side and the records on the wire are
  * recorded, then the same is done once for each of them and for each fault that can strike there. After that the same must simply work,
  * and leave nothing over. By default a random sample of some operations, for some time; FLOCKER_ZFS_FAULTS is how many of each, `all`, or a
- * part of the names of those to run, and FLOCKER_ZFS_SEED says which sample.
+ * part of the names of those to run, and FLOCKER_ZFS_SEED says which sample. FLOCKER_ZFS_PAIRS is how many pairs of hosts take cases at once.
  */
 import { test } from 'uvu'
 import { generator, type Random } from '../unit/fuzzing.js'
@@ -14,6 +14,7 @@ import { type Outcome, Sweep } from './faults/sweep.js'
 
 const asked = process.env.FLOCKER_ZFS_FAULTS ?? ''
 const seed = Number(process.env.FLOCKER_ZFS_SEED ?? 1)
+const pairs = Number(process.env.FLOCKER_ZFS_PAIRS ?? 1)
 /** How long a sample is in all, and how much of it is of one operation. */
 const sampleMilliseconds = 45_000
 const operationMilliseconds = 9000
@@ -75,7 +76,7 @@ async function runCases(cases: Generator<Case>, tally: Tally): Promise<void> {
       for (; !next.done; next = cases.next()) {
         const name = nameOf(next.value)
         tally.ran += 1
-        if (asked !== '') console.log(`${tally.ran}: ${name}`)
+        if (asked !== '') console.log(`${tally.ran} of ${tally.all}: ${name}`)
         try {
           tally.ended(next.value.fault.name, await sweep.run(next.value))
         } catch (error) {
@@ -98,7 +99,8 @@ test('faults at every step', async () => {
     const all = await casesFor(operation, random)
     tally.all += all.length
     names.push(operation.name)
-    await runCases(chosen(all), tally)
+    const cases = chosen(all)
+    await Promise.all(Array.from({ length: pairs }, () => runCases(cases, tally)))
   }
   const endings = [...tally.endings].sort().map(([ending, count]) => `${ending} ${count}`)
   const which = `${tally.ran} of the ${tally.all} cases of ${names.join(', ')}; ${tally.struck} struck`

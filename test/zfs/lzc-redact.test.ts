@@ -144,7 +144,7 @@ test('rollback: not while it is being sent as it is', async () => {
   await once(sending.stdout, 'readable')
   assert.is((await failure(lzc.rollback(name))).code, 'BUSY')
   assert.is((await failure(lzc.rollbackTo(name, `${name}@1`))).code, 'BUSY')
-  sending.kill()
+  sending.stdout.destroy()
   await once(sending, 'exit')
   assert.is(await lzc.rollback(name), `${name}@1`)
 })
