@@ -40,6 +40,11 @@ export class Cluster {
     return new Cluster(directory)
   }
 
+  /** A cluster that another thread has created, and destroys. */
+  static of(directory: string): Cluster {
+    return new Cluster(directory)
+  }
+
   /** A host's credentials: new ones where options are given, else always the same. */
   host(identity: string, options?: Partial<HostCertificateOptions>): Promise<Credentials> {
     if (options !== undefined) return this.#create(identity, options)
