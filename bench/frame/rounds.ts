@@ -1,0 +1,43 @@
+/** Contenders in turn, so that what disturbs one round disturbs all of it. */
+import type { Context } from './benchmark.js'
+import { format } from './numbers.js'
+import type { Measure, Row, Sample } from './result.js'
+
+export interface Contender {
+  label: string
+  /** Why it can't take part. */
+  missing?: string | undefined
+  run(): Promise<Sample>
+}
+
+/** Runs every contender once a round; each round begins with another. One that fails is out, with its reason, and the others go on. */
+export async function interleave(
+  contenders: readonly Contender[],
+  rounds: number,
+  measures: readonly Measure[],
+  { say }: Context,
+): Promise<Row[]> {
+  const rows: Row[] = contenders.map(({ label, missing }) => ({
+    ...{ label, samples: [] },
+    ...(missing === undefined ? {} : { missing }),
+  }))
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < contenders.length; turn++) {
+      const i = (round + turn) % contenders.length
+      const [contender, row] = [contenders[i] as Contender, rows[i] as Row]
+      if (row.missing !== undefined) continue
+      try {
+        const sample = await contender.run()
+        row.samples.push(sample)
+        const told = measures.flatMap(({ key, unit }) =>
+          sample[key] === undefined ? [] : [`${format(sample[key])} ${unit}`],
+        )
+        say(`round ${round + 1}, ${row.label}: ${told.join(', ')}`)
+      } catch (error) {
+        row.missing = `failed in round ${round + 1}: ${error instanceof Error ? error.message : error}`
+        say(`${row.label}: ${row.missing}`)
+      }
+    }
+  }
+  return rows
+}
