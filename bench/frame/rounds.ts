@@ -5,6 +5,8 @@ import type { Measure, Row, Sample } from './result.js'
 
 export interface Contender {
   label: string
+  /** Where it is on the axis of its section, if that has one. */
+  x?: number
   /** Why it can't take part. */
   missing?: string | undefined
   run(): Promise<Sample>
@@ -17,8 +19,9 @@ export async function interleave(
   measures: readonly Measure[],
   { say }: Context,
 ): Promise<Row[]> {
-  const rows: Row[] = contenders.map(({ label, missing }) => ({
+  const rows: Row[] = contenders.map(({ label, x, missing }) => ({
     ...{ label, samples: [] },
+    ...(x === undefined ? {} : { x }),
     ...(missing === undefined ? {} : { missing }),
   }))
   for (let round = 0; round < rounds; round++) {
@@ -26,16 +29,17 @@ export async function interleave(
       const i = (round + turn) % contenders.length
       const [contender, row] = [contenders[i] as Contender, rows[i] as Row]
       if (row.missing !== undefined) continue
+      const name = row.x === undefined ? row.label : `${row.label}, ${format(row.x)}`
       try {
         const sample = await contender.run()
         row.samples.push(sample)
         const told = measures.flatMap(({ key, unit }) =>
           sample[key] === undefined ? [] : [`${format(sample[key])} ${unit}`],
         )
-        say(`round ${round + 1}, ${row.label}: ${told.join(', ')}`)
+        say(`round ${round + 1}, ${name}: ${told.join(', ')}`)
       } catch (error) {
         row.missing = `failed in round ${round + 1}: ${error instanceof Error ? error.message : error}`
-        say(`${row.label}: ${row.missing}`)
+        say(`${name}: ${row.missing}`)
       }
     }
   }
