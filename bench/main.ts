@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { benchmarks } from './all.js'
 import type { Benchmark } from './frame/benchmark.js'
 import { readEnvironment } from './frame/environment.js'
+import { failedWord } from './frame/rounds.js'
 import { renderAll, save } from './frame/store.js'
 
 const root = join(__dirname, '../..')
@@ -45,6 +46,7 @@ async function runOne(benchmark: Benchmark, directory: string, quick: boolean): 
     Object.assign(environment.versions, versions)
     await save(directory, { name, title, quick, seconds, environment, sections })
     console.log(`  ${seconds} s`)
+    if (sections.some(({ rows }) => rows.some((row) => row.missing?.startsWith(failedWord)))) process.exitCode = 1
   } catch (error) {
     console.error(error)
     process.exitCode = 1

@@ -3,6 +3,9 @@ import type { Context } from './benchmark.js'
 import { format } from './numbers.js'
 import type { Measure, Row, Sample } from './result.js'
 
+/** With it the reason of a row begins that could have had samples. */
+export const failedWord = 'failed'
+
 export interface Contender {
   label: string
   /** Where it is on the axis of its section, if that has one. */
@@ -18,6 +21,7 @@ export async function interleave(
   rounds: number,
   measures: readonly Measure[],
   { say }: Context,
+  beforeRound: (round: number) => Promise<void> = async () => undefined,
 ): Promise<Row[]> {
   const rows: Row[] = contenders.map(({ label, x, missing }) => ({
     ...{ label, samples: [] },
@@ -25,6 +29,7 @@ export async function interleave(
     ...(missing === undefined ? {} : { missing }),
   }))
   for (let round = 0; round < rounds; round++) {
+    await beforeRound(round)
     for (let turn = 0; turn < contenders.length; turn++) {
       const i = (round + turn) % contenders.length
       const [contender, row] = [contenders[i] as Contender, rows[i] as Row]
@@ -38,7 +43,7 @@ export async function interleave(
         )
         say(`round ${round + 1}, ${name}: ${told.join(', ')}`)
       } catch (error) {
-        row.missing = `failed in round ${round + 1}: ${error instanceof Error ? error.message : error}`
+        row.missing = `${failedWord} in round ${round + 1}: ${error instanceof Error ? error.message : error}`
         say(`${name}: ${row.missing}`)
       }
     }
