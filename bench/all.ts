@@ -1,6 +1,7 @@
 /** Every benchmark, in the order in which they run. */
 import { embedded } from './embedded/index.js'
 import type { Benchmark } from './frame/benchmark.js'
+import { hosts } from './hosts/index.js'
 import { framing } from './micro/framing.js'
 import { nvlist } from './micro/nvlist.js'
 import { parser } from './micro/parser.js'
@@ -13,6 +14,6 @@ import { wire } from './wire/index.js'
 
 export const benchmarks: readonly Benchmark[] = [
   ...[nvlist, planner, parser, framing],
-  ...[wire, embedded],
+  ...[wire, embedded, hosts],
   ...[transfers, rotation, listing, handoff],
 ]

@@ -43,10 +43,15 @@ export async function interleave(
         )
         say(`round ${round + 1}, ${name}: ${told.join(', ')}`)
       } catch (error) {
-        row.missing = `${failedWord} in round ${round + 1}: ${error instanceof Error ? error.message : error}`
+        row.missing = `${failedWord} in round ${round + 1}: ${shorten(String(error))}`
         say(`${name}: ${row.missing}`)
       }
     }
   }
   return rows
+}
+
+/** What a failed program said at last says why. */
+function shorten(reason: string): string {
+  return reason.length <= 600 ? reason : `${reason.slice(0, 150)} ... ${reason.slice(-450)}`
 }
