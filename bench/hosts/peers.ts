@@ -50,5 +50,6 @@ export async function equip({ alpha, beta }: Cluster): Promise<void> {
   await beta.run(['mkdir', '-p', '/etc/ssh'])
   await beta.writeFile('/etc/ssh/bench_authorized', await alpha.readFile(`${keyFile}.pub`))
   await beta.run(['sh', '-c', serverScript])
-  await alpha.run(['ssh', 'root@beta', 'true'])
+  // It is in the background before it listens.
+  await alpha.run(['ssh', '-o', 'ConnectionAttempts=30', 'root@beta', 'true'])
 }
