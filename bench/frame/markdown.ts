@@ -1,6 +1,6 @@
 /** RESULTS.md and its plots, of nothing but results. */
 import { format } from './numbers.js'
-import type { Environment, Measure, Result, Row, Section } from './result.js'
+import type { Environment, Goal, Measure, Result, Row, Section } from './result.js'
 import { judge, ratios, spread, values } from './statistics.js'
 import { plot, rowName } from './svg.js'
 
@@ -48,7 +48,14 @@ function renderSection(section: Section, name: string, files: Map<string, string
     files.set(file, plot(section, measure))
     return [`![${section.title}: ${measure.label}](${file})`]
   })
-  const parts = [`### ${section.title}`, section.about, table(section), ...limits(section), ...pictures]
+  const parts = [
+    `### ${section.title}`,
+    section.about,
+    table(section),
+    ...limits(section),
+    ...goals(section),
+    ...pictures,
+  ]
   return [...parts, ...raw(section)].join('\n\n')
 }
 
@@ -90,6 +97,27 @@ function limits({ measures, rows, axis }: Section): string[] {
     if (broken.length === 0) return [`**${wanted}**: holds in every round.`]
     return [`**${wanted}**: does not hold for ${broken.map((row) => rowName(row, axis)).join('; ')}.`]
   })
+}
+
+/** Whether the ratios are as promised; those that can't be told are said to be so. */
+function goals(section: Section): string[] {
+  const ours = section.rows.find((row) => row.label === section.ours)
+  if (ours === undefined || section.goals === undefined) return []
+  return [section.goals.map((goal) => `- ${judgeGoal(section, ours, goal)}`).join('\n')]
+}
+
+function judgeGoal({ measures, rows }: Section, ours: Row, { measure, to, atLeast, atMost }: Goal): string {
+  const bounds = [
+    atLeast === undefined ? [] : `at least ${format(atLeast)}`,
+    atMost === undefined ? [] : `at most ${format(atMost)}`,
+  ]
+  const label = measures.find(({ key }) => key === measure)?.label ?? measure
+  const wanted = `${label}, ours to ${to}: ${bounds.flat().join(', ')} wanted`
+  const theirs = rows.find((row) => row.label === to)
+  const found = theirs && spread(ratios(ours, theirs, measure))
+  if (found === undefined) return `${wanted}, **not measured**`
+  const holds = found.median >= (atLeast ?? -Infinity) && found.median <= (atMost ?? Infinity)
+  return `${wanted}, ${format(found.median)} found: **${holds ? 'holds' : 'does not hold'}**`
 }
 
 function raw({ measures, rows, axis }: Section): string[] {

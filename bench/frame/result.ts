@@ -25,6 +25,14 @@ const row = z.strictObject({
   missing: z.string().optional(),
 })
 
+/** A ratio that was promised: of our row to another, by the median of the rounds. */
+const goal = z.strictObject({
+  measure: z.string(),
+  to: z.string(),
+  atLeast: z.number().optional(),
+  atMost: z.number().optional(),
+})
+
 const section = z.strictObject({
   title: z.string(),
   /** How it was measured, and what the figures leave out. */
@@ -35,6 +43,7 @@ const section = z.strictObject({
   axis: z.string().optional(),
   /** The row that the others are compared with, round by round. */
   ours: z.string().optional(),
+  goals: z.array(goal).optional(),
 })
 
 const environment = z.strictObject({
@@ -61,6 +70,7 @@ export const resultSchema = z.strictObject({
 })
 
 export type Measure = z.infer<typeof measure>
+export type Goal = z.infer<typeof goal>
 export type Sample = z.infer<typeof sample>
 export type Row = z.infer<typeof row>
 export type Section = z.infer<typeof section>

@@ -1,5 +1,6 @@
 /** From pool to pool between two lab hosts: ours, syncoid, ssh, and a pipe within one host. */
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Cluster } from '../../test/hosts/cluster.js'
 import type { Benchmark, Context } from '../frame/benchmark.js'
@@ -8,7 +9,7 @@ import { type Contender, interleave } from '../frame/rounds.js'
 import { ensureTools } from '../tools/packages.js'
 import { changeVolumes, destroyVolumes, type Load, makeVolumes } from './load.js'
 import { equip } from './peers.js'
-import { type Move, pushLabel, ways } from './ways.js'
+import { localLabel, type Move, pushLabel, syncoidLabel, ways } from './ways.js'
 
 /** Small files in all, in place of 100,000; and MiB of the large file. */
 const filesVariable = 'FLOCKER_ZFS_BENCH_FILES'
@@ -22,6 +23,11 @@ const measures = [
 
 const about =
   'Two hosts of the lab, User-Mode Linux on one machine: trust the ratios, not the rates. Ours counts from connecting to the confirmation of the last volume, in a program that has started already; that start is in the last measure. Others are commands, with whatever they start. Volumes are pushed side by side by us, one after the other by syncoid (`--recursive`), and in one stream (`-R`) by `zfs send`. syncoid runs with its mbuffer, without compression, both ssh with aes128-gcm. The pipe in one host has no network, and one kernel where the others have two. Throughput is of the bytes of our own stream for all.'
+
+const goals = [
+  { measure: 'seconds', to: syncoidLabel, atMost: 1 },
+  { measure: 'seconds', to: localLabel, atMost: 1.15 },
+]
 
 function loads(quick: boolean): Load[] {
   const large = Number(process.env[sizeVariable] ?? (quick ? 16 : 256)) * 1024 ** 2
@@ -65,7 +71,7 @@ async function compare(
   await clear()
   await destroyVolumes(cluster)
   const section = (kind: string, rows: Row[]): Section => ({
-    ...{ title: `${load.title}, ${kind}`, about, measures, ours: pushLabel },
+    ...{ title: `${load.title}, ${kind}`, about, measures, ours: pushLabel, goals },
     rows: withThroughput(rows),
   })
   return [section('full', full), section('incremental', incremental)]
@@ -85,7 +91,6 @@ function withThroughput(rows: Row[]): Row[] {
 
 /** Builds what a lab host is made of, where it is not there: minutes, once. */
 function prepareLab(): void {
-  if (process.env.FLOCKER_ZFS_LAB === 'local') return
   const program = join(__dirname, '../../test/lab/build/main.js')
   const built = spawnSync(process.execPath, [program, 'newest'], { stdio: 'inherit' })
   if (built.status !== 0) throw new Error('the lab could not be built')
@@ -94,6 +99,11 @@ function prepareLab(): void {
 export const hosts: Benchmark = {
   name: 'hosts',
   title: 'From pool to pool between two hosts',
+  async lacks() {
+    // Tools and an sshd go into the hosts, which must not be this machine.
+    if (process.env.FLOCKER_ZFS_LAB === 'local') return 'FLOCKER_ZFS_LAB=local has no hosts of its own'
+    return existsSync('/usr/bin/apt-get') ? undefined : 'the lab is built from Debian packages'
+  },
   async run(context) {
     prepareLab()
     await using cluster = await Cluster.open({ disk: '8 GiB', memory: '2 GiB' })

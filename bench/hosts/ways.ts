@@ -23,6 +23,8 @@ export interface Way {
 }
 
 export const pushLabel = 'pushVolume'
+export const syncoidLabel = 'syncoid'
+export const localLabel = 'zfs send | zfs receive, in one host'
 const timeoutMilliseconds = 5 * 60_000
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
@@ -78,7 +80,7 @@ const ssh = `ssh -T -c ${cipher} root@beta`
 export const ways: readonly Way[] = [
   push,
   shell(
-    'syncoid',
+    syncoidLabel,
     ({ alpha, beta }, { volumes }) => {
       const [from, to] = volumes > 1 ? [root(alpha), `${beta.pool}/sync`] : [`${root(alpha)}/v0`, `${beta.pool}/sync`]
       const flags = `--no-sync-snap --no-privilege-elevation --compress=none --sshcipher=${cipher} --quiet`
@@ -96,7 +98,7 @@ export const ways: readonly Way[] = [
     true,
   ),
   shell(
-    'zfs send | zfs receive, in one host',
+    localLabel,
     (cluster, load, move) => `${sending(cluster, load, move)} | zfs receive -u ${cluster.alpha.pool}/local`,
     'alpha',
     'local',

@@ -6,12 +6,13 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { createCa, createHostCertificate } from '../../src/transport/index.js'
 import type { Benchmark } from '../frame/benchmark.js'
+import type { Goal } from '../frame/result.js'
 import { type Contender, interleave } from '../frame/rounds.js'
 import { ensureMeasure } from '../tools/measure.js'
 import { ensureTools, type Tools } from '../tools/packages.js'
 import type { Wire } from './contender.js'
 import { floor } from './floor.js'
-import { others } from './others.js'
+import { encrypting, others, plainLabels } from './others.js'
 import { javascriptLabel, nativeLabel, ours } from './ours.js'
 import { hasNativePlane } from './pipes.js'
 import { freePort } from './ports.js'
@@ -26,6 +27,17 @@ const measures = [
   { key: 'cpu', label: 'CPU, both ends', unit: 's/GB', better: 'less' as const },
   { key: 'senderCpu', label: 'CPU, sender', unit: 's/GB', better: 'less' as const },
   { key: 'receiverCpu', label: 'CPU, receiver', unit: 's/GB', better: 'less' as const },
+]
+
+/** Of the native data plane. */
+const goals: Goal[] = [
+  { measure: 'throughput', to: javascriptLabel, atLeast: 1.4 },
+  { measure: 'cpu', to: javascriptLabel, atMost: 0.7 },
+  ...encrypting.flatMap((to) => [
+    { measure: 'throughput', to, atLeast: 1 },
+    { measure: 'cpu', to, atMost: 1 },
+  ]),
+  ...Object.values(plainLabels).map((to) => ({ measure: 'throughput', to, atLeast: 0.7 })),
 ]
 
 const about = `A recorded \`zfs send\` stream moves over loopback between whole processes on one machine, \`cat STREAM | sender\` to \`receiver | cat > /dev/null\`, through the shell's own pipes. The clock runs from the start of the sender, whose start-up counts, until both ends are gone; receivers and daemons listen by then. CPU is what getrusage(2) says of each end with all its processes and daemons, start-up included, without the two \`cat\`; with ssh the \`cat\` at the far end is subtracted. The kernel charges work on loopback to either end as it comes, so the sum of both is the sound figure. Everybody who encrypts uses AES-128-GCM, TLS is 1.3 with certificates on both ends, and \`openssl speed\` of the same round is the floor of the cipher: encryption at one end, decryption at the other. Plain TCP is the ceiling.`
@@ -50,7 +62,10 @@ export const wire: Benchmark = {
       const rows = await interleave(contenders, quick ? 2 : 5, measures, context)
       const title = `${(recording.bytes / 1e9).toFixed(2)} GB from pipe to pipe over loopback`
       const best = hasNativePlane ? nativeLabel : javascriptLabel
-      return { sections: [{ title, about, measures, rows, ours: best }], versions: await versions(tools) }
+      return {
+        sections: [{ title, about, measures, rows, ours: best, ...(hasNativePlane && { goals }) }],
+        versions: await versions(tools),
+      }
     } finally {
       await rm(directory, { recursive: true, force: true })
     }

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Tools } from '../tools/packages.js'
 import type { Daemon, Place, Setup, Wire } from './contender.js'
-import { sshWire } from './ssh.js'
+import { sshLabel, sshWire } from './ssh.js'
 
 const cipher = 'TLS_AES_128_GCM_SHA256'
 const block = 128 * 1024
@@ -11,11 +11,14 @@ const host = '127.0.0.1'
 
 export const plainLabels = { mbuffer: 'mbuffer, plain TCP', socat: 'socat, plain TCP' }
 
+const encryptingLabels = { socat: 'socat, TLS', stunnel: 'stunnel + mbuffer' }
+export const encrypting: readonly string[] = [...Object.values(encryptingLabels), sshLabel]
+
 /** With no tools: why there are none. */
 export function others(tools: Tools | { missing: string }): Wire[] {
   const all = (known: Tools | undefined): Wire[] => [
-    { label: 'socat, TLS', prepare: (place) => socatTls(known as Tools, place) },
-    { label: 'stunnel + mbuffer', prepare: (place) => stunnel(known as Tools, place) },
+    { label: encryptingLabels.socat, prepare: (place) => socatTls(known as Tools, place) },
+    { label: encryptingLabels.stunnel, prepare: (place) => stunnel(known as Tools, place) },
     sshWire(known as Tools),
     { label: plainLabels.mbuffer, prepare: (place) => mbuffer(known as Tools, place) },
     { label: plainLabels.socat, prepare: (place) => socat(known as Tools, place) },

@@ -11,8 +11,10 @@ const run = promisify(execFile)
 const host = '127.0.0.1'
 const cipher = 'aes128-gcm@openssh.com'
 
+export const sshLabel = 'ssh, aes128-gcm'
+
 export function sshWire(tools: Tools): Wire {
-  return { label: 'ssh, aes128-gcm', prepare: (place) => prepare(tools, place) }
+  return { label: sshLabel, prepare: (place) => prepare(tools, place) }
 }
 
 async function prepare({ program, environment }: Tools, place: Place): Promise<Setup> {
