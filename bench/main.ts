@@ -53,4 +53,6 @@ async function runOne(benchmark: Benchmark, directory: string, quick: boolean): 
   }
 }
 
+// With an orderly exit, at which everything that was started is ended.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
 void main()

@@ -41,16 +41,18 @@ function lines(section: Section, measure: Measure, axis: string): string {
   })
   const xs = [...new Set(points.map(({ x }) => x))].sort((a, b) => a - b)
   const logarithmic = (xs[0] ?? 0) > 0 && (xs.at(-1) ?? 0) / (xs[0] ?? 1) >= 8
-  const scale = (x: number) => (logarithmic ? Math.log(x) : x)
-  const [first, last] = [scale(xs[0] ?? 0), scale(xs.at(-1) ?? 1)]
-  const atX = (x: number) => left + ((scale(x) - first) / (last - first || 1)) * (right - left)
-  const most = Math.max(...points.map(({ maximum }) => maximum), measure.limit ?? 0) || 1
-  const atY = (y: number) => bottom - (y / most) * (bottom - top)
+  const atX = between(xs[0] ?? 0, xs.at(-1) ?? 1, left, right, logarithmic)
+  const limit = measure.limit === undefined ? [] : [measure.limit]
+  const { ticks, at: atY } = upright(
+    [...points.flatMap(({ minimum, maximum }) => [minimum, maximum]), ...limit],
+    bottom,
+    top,
+  )
   const drawn = [line(left, bottom, right, bottom, '#d0d7de'), line(left, top, left, bottom, '#d0d7de')]
   for (const x of xs) drawn.push(label(atX(x), bottom + 18, format(x), 'middle'))
   drawn.push(label((left + right) / 2, bottom + 40, axis, 'middle'))
-  for (const y of [0, most / 2, most]) drawn.push(label(left - 8, atY(y) + 4, format(y), 'end'))
-  if (measure.limit !== undefined) drawn.push(line(left, atY(measure.limit), right, atY(measure.limit), '#cf222e'))
+  for (const y of ticks) drawn.push(label(left - 8, atY(y) + 4, format(y), 'end'))
+  for (const y of limit) drawn.push(line(left, atY(y), right, atY(y), '#cf222e'))
   const series = [...new Set(points.map((point) => point.label))]
   for (const [i, name] of series.entries()) {
     const colour = colours[i % colours.length] as string
@@ -62,6 +64,27 @@ function lines(section: Section, measure: Measure, axis: string): string {
     drawn.push(label(right + 34, top + i * 22 + 11, name, 'start'))
   }
   return frame(height, title(section, measure), drawn)
+}
+
+/** From 0 in even steps; or in powers of ten, where the values are far apart. */
+function upright(
+  found: readonly number[],
+  bottom: number,
+  top: number,
+): { ticks: number[]; at: (y: number) => number } {
+  const [least, most] = [Math.min(...found), Math.max(...found, 0) || 1]
+  if (!(least > 0 && most / least >= 100)) {
+    return { ticks: [0, most / 2, most], at: between(0, most, bottom, top, false) }
+  }
+  const [first, last] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most))]
+  const ticks = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i))
+  return { ticks, at: between(10 ** first, 10 ** last, bottom, top, true) }
+}
+
+/** Puts what is between `low` and `high` between `from` and `to`. */
+function between(low: number, high: number, from: number, to: number, logarithmic: boolean): (value: number) => number {
+  const scale = (value: number) => (logarithmic ? Math.log(value) : value)
+  return (value) => from + ((scale(value) - scale(low)) / (scale(high) - scale(low) || 1)) * (to - from)
 }
 
 function mark(found: Spread, x: number, atY: (y: number) => number, colour: string): string {

@@ -35,7 +35,11 @@ class Running {
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#errors = (this.#errors + text).slice(-2000)
     })
+    // Its group is none of ours: what ends us would leave it.
+    const abandon = (): void => this.#signal('SIGKILL')
+    process.once('exit', abandon)
     this.#exit = once(this.#child, 'close').then(([status, signal]) => {
+      process.off('exit', abandon)
       if (status !== 0) return `${argv[0]} ended with ${signal ?? status}: ${this.#errors.trim()}`
       return undefined
     })
