@@ -1,6 +1,7 @@
 #include <napi.h>
 
 #include "arguments.h"
+#include "data_session.h"
 #include "engine.h"
 #include "hold.h"
 #include "interruptible.h"
@@ -73,6 +74,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportWaits(env, exports);
   ExportHolds(env, exports);
   ExportTransfers(env, exports);
+  ExportDataSessions(env, exports);
   ExportIoctls(env, exports);
   ExportMounts(env, exports);
   ExportEngine(env, exports);

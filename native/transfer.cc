@@ -109,14 +109,6 @@ class TransferHandle {
     return Napi::Value(env, value);
   }
 
-  static Transfer* Unwrap(const Napi::CallbackInfo& info) {
-    void* shared = nullptr;
-    if (napi_get_value_external(info.Env(), info[0], &shared) != napi_ok) {
-      napi_throw_type_error(info.Env(), "ERR_INVALID_ARG_TYPE", "argument 0 must be a transfer");
-      return nullptr;
-    }
-    return static_cast<std::shared_ptr<Transfer>*>(shared)->get();
-  }
 };
 
 /** `{ transfer, result }`. Throws where no pipe or no thread could be had. */
@@ -141,6 +133,23 @@ Napi::Value Begin(const Napi::CallbackInfo& info, std::unique_ptr<Kernel> operat
   object.Set("transfer", handle);
   object.Set("result", Napi::Value(env, state->Run(env, std::move(operation))));
   return object;
+}
+
+/** pipeOf(descriptor): a transfer whose end is a copy of an open pipe's */
+Napi::Value PipeOf(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  UniqueFd end(fcntl(arguments.Int(0), F_DUPFD_CLOEXEC, 0));
+  if (!arguments.ok()) return {};
+  State* state = State::Of(env);
+  auto transfer = std::make_shared<Transfer>(state);
+  int error = end ? transfer->Start(std::move(end)) : errno;
+  if (error != 0) {
+    napi_throw_error(env, "ERR_SYSTEM", strerror(error));
+    return {};
+  }
+  state->Register(transfer);
+  return TransferHandle::Wrap(env, transfer);
 }
 
 /** send(snapshot, from, flags, resumeObject, resumeOffset, redactBookmark) */
@@ -191,32 +200,41 @@ Napi::Value Submit(const Napi::CallbackInfo& info, Transfer* transfer, std::uniq
 
 /** read(transfer) */
 Napi::Value Read(const Napi::CallbackInfo& info) {
-  Transfer* transfer = TransferHandle::Unwrap(info);
+  Transfer* transfer = TransferOf(info, 0);
   if (transfer == nullptr) return {};
   return Submit(info, transfer, MakeRead(State::Of(info.Env())->blocks()));
 }
 
 /** write(transfer, buffers) */
 Napi::Value Write(const Napi::CallbackInfo& info) {
-  Transfer* transfer = TransferHandle::Unwrap(info);
+  Transfer* transfer = TransferOf(info, 0);
   if (transfer == nullptr) return {};
   return Submit(info, transfer, MakeWrite(info.Env(), info[1]));
 }
 
 /** finish(transfer) */
 void Finish(const Napi::CallbackInfo& info) {
-  if (Transfer* transfer = TransferHandle::Unwrap(info)) transfer->Finish();
+  if (Transfer* transfer = TransferOf(info, 0)) transfer->Finish();
 }
 
 /** cancel(transfer): resolves when our descriptors are closed */
 Napi::Value Cancel(const Napi::CallbackInfo& info) {
-  Transfer* transfer = TransferHandle::Unwrap(info);
+  Transfer* transfer = TransferOf(info, 0);
   if (transfer == nullptr) return {};
   transfer->Cancel();
   return Submit(info, transfer, MakeClose());
 }
 
 }  // namespace
+
+Transfer* TransferOf(const Napi::CallbackInfo& info, size_t index) {
+  void* shared = nullptr;
+  if (napi_get_value_external(info.Env(), info[index], &shared) != napi_ok) {
+    napi_throw_type_error(info.Env(), "ERR_INVALID_ARG_TYPE", "one of the arguments must be a transfer");
+    return nullptr;
+  }
+  return static_cast<std::shared_ptr<Transfer>*>(shared)->get();
+}
 
 Transfer::~Transfer() {
   Cancel();
@@ -228,7 +246,7 @@ int Transfer::Start(UniqueFd end) {
   if (!wake_) return errno;
   int error = SetNonBlocking(end.get());
   if (error != 0) return error;
-  end_ = std::move(end);
+  end_ = std::make_shared<PipeEnd>(std::move(end));
   return pump_.Start([this] { Pump(); });
 }
 
@@ -243,6 +261,11 @@ void Transfer::Request(std::unique_ptr<PumpRequest> request) {
   }
   request->Refuse();
   state_->Post(std::move(request));
+}
+
+std::shared_ptr<PipeEnd> Transfer::Lend() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return closed_ || cancelled_ ? nullptr : end_;
 }
 
 void Transfer::Finish() {
@@ -266,12 +289,12 @@ void Transfer::Pump() {
     std::unique_ptr<PumpRequest> request = std::move(requests_.front());
     requests_.pop_front();
     lock.unlock();
-    request->Perform(end_.get(), wake_.get());
+    request->Perform(end_->get(), wake_.get());
     state_->Post(std::move(request));
     lock.lock();
   }
   // All descriptors go now, rather than when JavaScript's handle is collected.
-  end_.Reset();
+  end_.reset();
   wake_.Reset();
   closed_ = true;
   auto refused = std::move(requests_);
@@ -284,6 +307,7 @@ void Transfer::Pump() {
 
 void ExportTransfers(Napi::Env env, Napi::Object exports) {
   auto add = [&](const char* name, auto function) { exports.Set(name, Napi::Function::New(env, function, name)); };
+  add("pipeOf", PipeOf);
   add("send", Send);
   add("receive", Receive);
   add("read", Read);

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "pipe.h"
+#include "pipe_end.h"
 #include "pump_request.h"
 #include "state.h"
 
@@ -29,7 +30,9 @@ class Transfer : public Resource {
   void Request(std::unique_ptr<PumpRequest> request);
   /** JavaScript thread: closes our end once the queue is empty: the end of a stream that is being received. */
   void Finish();
-  /** Any thread: closes our end now. */
+  /** JavaScript thread: our end, for somebody else to use while nothing is requested; null once it is closed. */
+  std::shared_ptr<PipeEnd> Lend();
+  /** Any thread: closes our end now, or once whoever it was lent to lets go of it. */
   void Cancel() override;
   void Join() override { pump_.Join(); }
 
@@ -38,7 +41,7 @@ class Transfer : public Resource {
 
   State* const state_;
   UniqueFd wake_;
-  UniqueFd end_;  // the pump's, once it runs
+  std::shared_ptr<PipeEnd> end_;
   Thread pump_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -47,6 +50,9 @@ class Transfer : public Resource {
   bool cancelled_ = false;
   bool closed_ = false;
 };
+
+/** The transfer that a call's first argument is, or null with an exception thrown. */
+Transfer* TransferOf(const Napi::CallbackInfo& info, size_t index);
 
 /** send() and receive(), and what moves their bytes. */
 void ExportTransfers(Napi::Env env, Napi::Object exports);

@@ -5,7 +5,7 @@
  * named `*.each.test.ts` run once for each release of the embedded engine; those named `*.either.test.ts`, whose subject is what runs on
  * it, in turn with one or the other, and with each where FLOCKER_ZFS_RELEASES=all or a pattern asks for it. Every file has a deadline.
  * With FLOCKER_ZFS_LAB=local (a machine that has /dev/zfs, as root) hosts are this machine itself; then `*.lab.test.ts` are left out,
- * which need two kernels, power cuts or a cable.
+ * which need two kernels, power cuts or a cable. `*.planes.test.ts` run with each combination of two hosts' data planes.
  *
  *     node build/test/run.js [PATTERN ...]     only files whose label contains a pattern
  */
@@ -32,6 +32,7 @@ const fileMilliseconds = 8 * 60_000
 const local = process.env.FLOCKER_ZFS_LAB === 'local'
 const eachRelease = process.env.FLOCKER_ZFS_RELEASES === 'all'
 const profiles = local ? ['newest'] : ['newest', 'oldest']
+const planes = ['auto', 'javascript']
 const here = __dirname
 
 async function main(): Promise<void> {
@@ -45,7 +46,7 @@ async function main(): Promise<void> {
     ...(await guestJobs('conformance')),
     ...(await engineJobs('conformance')),
     ...(await filesIn('routing')),
-    ...(await filesIn('unit')),
+    ...(await filesIn('unit')).flatMap(withPlanes),
   ]
   const jobs = all.filter(({ label }) => patterns.length === 0 || patterns.some((pattern) => label.includes(pattern)))
   const outcomes: Outcome[] = []
@@ -77,6 +78,13 @@ async function filesIn(directory: string, withEach = true): Promise<Job[]> {
     const chosen = releases.filter((_, i) => turn < 0 || withEach || i === turn % releases.length)
     return chosen.map((release) => ({ ...job, label: `${job.label} (${release})`, env: { TEST_RELEASE: release } }))
   })
+}
+
+function withPlanes(job: Job): Job[] {
+  if (!job.label.includes('.planes.')) return [job]
+  return planes.flatMap((near) =>
+    planes.map((far) => ({ ...job, label: `${job.label} (${near}, ${far})`, env: { TEST_PLANES: `${near} ${far}` } })),
+  )
 }
 
 async function guestJobs(directory: string): Promise<Job[]> {

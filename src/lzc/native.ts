@@ -34,8 +34,44 @@ export interface Begun {
 
 type Packed = Buffer | null
 
+declare const sessionBrand: unique symbol
+/** One end of a data connection, and the thread that serves it. Collected, it is closed. */
+export type DataSession = { [sessionBrand]: true }
+
+/** What has come about since the session was last asked; native/mover_answers.h says more. */
+export interface SessionNews extends Outcome {
+  number: bigint
+  bytes?: Buffer
+  sourceEnded?: true
+  sinkFull?: true
+  hungry?: true
+  ended?: true
+  closed?: true
+}
+
+/** The part of the addon that needs no ZFS. */
+export interface SessionAddon {
+  dataSessionProblem(): string | null
+  duplicate(descriptor: number): number
+  pipeOf(descriptor: number): Transfer
+  read(transfer: Transfer): Promise<{ errno: number; data?: Buffer }>
+  write(transfer: Transfer, buffers: Buffer[]): Promise<{ errno: number }>
+  finish(transfer: Transfer): void
+  cancel(transfer: Transfer): Promise<void>
+  openSession(descriptor: number, server: boolean, key: Buffer, keyBytes: bigint): DataSession
+  sessionNews(session: DataSession, bytes: boolean): Promise<SessionNews>
+  sessionWant(session: DataSession): void
+  sessionSay(session: DataSession, buffers: Buffer[]): Promise<{ errno: number }>
+  sessionFeed(session: DataSession, pipe: Transfer, limited: boolean): boolean
+  sessionGrant(session: DataSession, bytes: bigint): void
+  sessionDrain(session: DataSession, pipe: Transfer, left: number): boolean
+  sessionRelease(session: DataSession): Promise<void>
+  sessionFinish(session: DataSession, last: Buffer | null, milliseconds: number): void
+  sessionDestroy(session: DataSession): void
+}
+
 /** The functions of the native addon; native/*.cc documents the arguments. Promises never reject: `errno` tells. */
-export interface Addon {
+export interface Addon extends SessionAddon {
   choose(engine: string | null): boolean
   open(): { library: string; detail: string; errno: number } | null
   has(name: string): boolean
@@ -116,10 +152,6 @@ export interface Addon {
     heal: boolean,
     key: Buffer | null,
   ): Begun
-  read(transfer: Transfer): Promise<{ errno: number; data?: Buffer }>
-  write(transfer: Transfer, buffers: Buffer[]): Promise<{ errno: number }>
-  finish(transfer: Transfer): void
-  cancel(transfer: Transfer): Promise<void>
   list(snapshots: boolean, parent: string, cookie: bigint, limit: number, properties: string | null): Promise<Outcome>
   stats(name: string, properties: string | null): Promise<Outcome>
   setProperties(name: string, value: null, properties: Buffer, received?: boolean): Promise<Outcome>
@@ -162,6 +194,12 @@ export function addon(): Addon {
   native.choose(enginePath(defaultEngine()))
   loaded = native
   return loaded
+}
+
+/** The addon for data sessions; `problem` is why this Node.js can only be Node.js's own end of one. */
+export function sessionAddon(): { addon: SessionAddon; problem: string | undefined } {
+  const native = addon()
+  return { addon: native, problem: native.dataSessionProblem() ?? undefined }
 }
 
 /**

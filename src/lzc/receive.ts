@@ -7,6 +7,7 @@ import { checkEncryption, type WrappingKey } from './keys.js'
 import { checkSnapshot } from './names.js'
 import { type Addon, type Begun, type Outcome, openAddon } from './native.js'
 import { decodeNvlist, encodeNvlist, type NvInput, nv } from './nvlist.js'
+import { type LentSink, lendSink, type PipedSink } from './pipes.js'
 import { encodeProperties, type PropertyInput } from './property-values.js'
 import { closedWithin, followSignal } from './transfer.js'
 
@@ -93,7 +94,7 @@ interface Prepared {
 }
 
 /** A receive under way. */
-export class ReceiveStream extends Writable {
+export class ReceiveStream extends Writable implements PipedSink {
   readonly #native: Addon
   readonly #snapshot: string
   readonly #options: ReceiveOptions
@@ -139,6 +140,17 @@ export class ReceiveStream extends Writable {
   /** The stream's first record, once it has arrived. */
   get begin(): BeginRecord | undefined {
     return this.#begin
+  }
+
+  /** @internal */
+  [lendSink](): LentSink | undefined {
+    if (this.#begun === undefined || this.writableLength > 0 || this.destroyed) return undefined
+    return {
+      pipe: this.#begun.transfer,
+      moved: (bytes) => {
+        this.#bytes += bytes
+      },
+    }
   }
 
   /** @internal */

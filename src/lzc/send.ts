@@ -1,8 +1,8 @@
-import { Readable } from 'node:stream'
 import { ArgumentError, abortReason } from '../errors.js'
 import { zfsError } from './errors.js'
 import { checkBookmark, checkDataset, checkOnePool, checkSnapshot } from './names.js'
-import { type Addon, openAddon, type Transfer } from './native.js'
+import { type Addon, openAddon } from './native.js'
+import { PipeReadable } from './pipe-source.js'
 import { closedWithin, followSignal } from './transfer.js'
 
 /** What a stream may contain (zfs-send(8)). */
@@ -79,62 +79,40 @@ export function checkPosition<Position extends { object: bigint; offset: bigint;
   throw new ArgumentError('A resume position is made of bigints that are not negative')
 }
 
-/** A send under way. */
-export class SendStream extends Readable {
-  readonly #native: Addon
-  readonly #transfer: Transfer
+/** A send under way. {@link SendStream.bytes} are those of the stream that were read from ZFS so far. */
+export class SendStream extends PipeReadable {
   readonly #snapshot: string
   readonly #result: Promise<{ errno: number }>
   readonly #unfollow: () => void
-  #bytes = 0n
 
   /** @internal */
   constructor(native: Addon, snapshot: string, options: SendOptions) {
-    super({ highWaterMark: 512 * 1024 })
     const { from, resume = { object: 0n, offset: 0n }, redactBookmark, signal } = options
     checkPosition(resume)
-    this.#native = native
-    this.#snapshot = snapshot
     const position = [resume.object, resume.offset] as const
     const begun = native.send(snapshot, from ?? null, sendBits(options.flags), ...position, redactBookmark ?? null)
-    this.#transfer = begun.transfer
+    super(native, begun.transfer)
+    this.#snapshot = snapshot
     this.#result = begun.result
     this.#unfollow = followSignal(signal, () => {
       this.destroy(abortReason(signal as AbortSignal, `The send of ${snapshot}`))
     })
   }
 
-  /** Bytes of the stream that were read from ZFS so far. */
-  get bytes(): bigint {
-    return this.#bytes
+  /** The pipe's end is the stream's only if ZFS says so, too. */
+  protected async ended(): Promise<void> {
+    const { errno } = await this.#result
+    if (errno !== 0) throw this.failure(errno)
   }
 
-  /** @internal */
-  override _read(): void {
-    this.#next().then(
-      (data) => this.push(data),
-      (error: Error) => this.destroy(error),
-    )
-  }
-
-  /** The next bytes; null at the end, which is one only if ZFS says so too. */
-  async #next(): Promise<Buffer | null> {
-    const { errno, data } = await this.#native.read(this.#transfer)
-    if (this.destroyed) return null
-    if (errno !== 0) throw zfsError('be sent', errno, this.#snapshot)
-    if (data !== undefined) {
-      this.#bytes += BigInt(data.length)
-      return data
-    }
-    const result = await this.#result
-    if (result.errno !== 0) throw zfsError('be sent', result.errno, this.#snapshot)
-    return null
+  protected failure(errno: number): Error {
+    return zfsError('be sent', errno, this.#snapshot)
   }
 
   /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#unfollow()
-    const closed = this.#native.cancel(this.#transfer)
+    const closed = this.addon.cancel(this.transfer)
     closedWithin(Promise.all([closed, this.#result])).then(() => callback(error), callback)
   }
 }

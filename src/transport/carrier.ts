@@ -1,75 +1,61 @@
 /** One connection of a stream: its frames, and how much its keys have carried. */
-import type { TLSSocket } from 'node:tls'
-import { FrameDecoder, type FramePiece, FrameType, frameHeader, HEADER_BYTES } from './frames.js'
+import type { Transfer as Pipe } from '../lzc/native.js'
+import type { FramePiece } from './frames.js'
 
 export interface CarrierEvents {
-  data(carrier: Carrier, pieces: Iterable<FramePiece>): void
+  pieces(carrier: Carrier, pieces: Iterable<FramePiece>): void
   /** The peer says nothing more on it. */
   ended(carrier: Carrier): void
   /** The connection has failed or, without an error, closed. */
   lost(error?: unknown): void
+  /** Of the stream so many bytes in all went from or to a pipe that was handed over. */
+  moved(carrier: Carrier, total: bigint): void
+  /** A pipe that was handed over takes nothing for now, or does again. */
+  full(carrier: Carrier, full: boolean): void
 }
 
-export class Carrier {
-  readonly #decoder: FrameDecoder
-  readonly #events: CarrierEvents
-  #sent = 0
-  #received = 0
+/** What moves bytes over a connection. */
+export type PlaneName = 'native' | 'javascript'
 
-  constructor(
-    readonly socket: TLSSocket,
-    peer: string,
-    events: CarrierEvents,
-  ) {
-    this.#decoder = new FrameDecoder(peer)
-    this.#events = events
-  }
-
-  /** Bytes that went over the more used of its two keys. TLS adds about 0.2 % to them. */
-  get carried(): number {
-    return Math.max(this.#sent, this.#received)
-  }
-
+/** Established, authenticated, read no further than its welcome. */
+export interface Carrier {
+  readonly plane: PlaneName
+  /** Bytes that went over the more used of its two keys, where those stay what they are. TLS adds about 0.2 % to them. */
+  readonly carried: number
   /** Bytes that wait to be sent. */
-  get waiting(): number {
-    return this.socket.writableLength
-  }
-
-  listen(): void {
-    this.socket.on('error', this.#lost)
-    this.socket.on('end', this.#ended)
-    this.socket.on('close', this.#closed)
-    this.socket.on('data', this.#data)
-  }
-
-  unlisten(): void {
-    this.socket.off('error', this.#lost)
-    this.socket.off('end', this.#ended)
-    this.socket.off('close', this.#closed)
-    this.socket.off('data', this.#data)
-  }
-
+  readonly waiting: number
+  /** What can be done with pipes, where the bytes needn't go through JavaScript. */
+  readonly pipes?: PipeCarrier
+  /** Begins to read. */
+  listen(events: CarrierEvents): void
+  unlisten(): void
+  /** Stops to read, and goes on. */
+  pause(): void
+  resume(): void
   /** Sends a whole frame. */
-  write(frame: Buffer, written?: () => void): void {
-    this.#sent += frame.length
-    this.socket.write(frame, written)
-  }
-
+  write(frame: Buffer, written?: () => void): void
   /** Sends a part of the stream, without copying it. */
-  writeData(part: Uint8Array, written: () => void): void {
-    this.#sent += HEADER_BYTES + part.length
-    this.socket.cork()
-    this.socket.write(frameHeader(FrameType.DATA, part.length))
-    this.socket.write(part, written)
-    this.socket.uncork()
-  }
+  writeData(part: Uint8Array, written: () => void): void
+  /** Sends the last bytes and closes. */
+  finish(last?: Buffer): void
+  destroy(): void
+  /** Calls the listener once all is closed; at once if it is. */
+  onClosed(listener: () => void): void
+}
 
-  readonly #data = (chunk: Buffer): void => {
-    this.#received += chunk.length
-    this.#events.data(this, this.#decoder.push(chunk))
-  }
+export interface FeedEvents {
+  /** The pipe is at its end, after so many bytes. */
+  ended(total: bigint): void
+  /** All that was granted has left. */
+  hungry(): void
+}
 
-  readonly #ended = (): void => this.#events.ended(this)
-  readonly #lost = (error: unknown): void => this.#events.lost(error)
-  readonly #closed = (): void => this.#events.lost()
+export interface PipeCarrier {
+  /** Sends what comes out of the pipe; where it is limited, only what is granted. False if the pipe is closed. */
+  feed(pipe: Pipe, limited: boolean, events: FeedEvents): boolean
+  grant(bytes: number): void
+  /** Puts the stream into the pipe from here on: to be called while it is paused. False if it can't be done now. */
+  drain(pipe: Pipe): boolean
+  /** Resolves when it has let go of the pipe. */
+  release(): Promise<void>
 }

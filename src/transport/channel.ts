@@ -1,47 +1,50 @@
 /** A data channel: one stream's data connections, used once, by a data plane, and ended with their control connection. */
 import type { Readable, Writable } from 'node:stream'
-import type { TLSSocket } from 'node:tls'
 import { AbortError, ArgumentError, type FlockerError } from '../errors.js'
-import type { DataChannel, DataLink, DataPlane, Successors, TransferOptions } from './data-plane.js'
-import { jsDataPlane } from './js-data-plane.js'
+import type { Carrier, PlaneName } from './carrier.js'
+import type { DataChannel, DataLink, Successors, TransferOptions } from './data-plane.js'
+import { Receiver } from './receiver.js'
+import { Sender } from './sender.js'
 
 export class Channel implements DataChannel {
   /** Resolves when all its connections are gone. */
   readonly closed: Promise<void>
   readonly #link: DataLink
-  readonly #plane: DataPlane
   readonly #stop = new AbortController()
   #used = false
   /** Connections and attempts at one. */
   #open = 0
   #resolveClosed: () => void = () => undefined
 
-  constructor(link: DataLink, plane: DataPlane = jsDataPlane) {
+  constructor(link: DataLink) {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
     })
     this.#link = { ...link, heard: () => link.heard(), successors: this.#counted(link.successors) }
-    this.#plane = plane
-    this.#count(link.socket)
+    this.#count(link.carrier)
   }
 
   get peer(): string {
     return this.#link.peer
   }
 
+  get plane(): PlaneName {
+    return this.#link.carrier.plane
+  }
+
   send(source: Readable, options: TransferOptions = {}): Promise<bigint> {
-    return this.#run(options, (own) => this.#plane.send(this.#link, source, own))
+    return this.#run(options, (own) => new Sender(this.#link, source, own).promise)
   }
 
   receive(sink: Writable, options: TransferOptions = {}): Promise<bigint> {
-    return this.#run(options, (own) => this.#plane.receive(this.#link, sink, own))
+    return this.#run(options, (own) => new Receiver(this.#link, sink, own).promise)
   }
 
   destroy(error?: FlockerError): void {
     if (this.#stop.signal.aborted) return
     this.#stop.abort(error ?? new AbortError('The data channel was destroyed'))
     // A transfer in work tells its peer and closes the connection itself.
-    if (!this.#used) this.#link.socket.destroy()
+    if (!this.#used) this.#link.carrier.destroy()
   }
 
   async #run(options: TransferOptions, transfer: (options: TransferOptions) => Promise<bigint>): Promise<bigint> {
@@ -67,29 +70,28 @@ export class Channel implements DataChannel {
       offer: ({ redeemed, spoiled }) =>
         successors.offer({
           spoiled,
-          redeemed: (socket) => {
-            this.#count(socket)
-            redeemed(socket)
+          redeemed: (carrier) => {
+            this.#count(carrier)
+            redeemed(carrier)
           },
         }),
     }
   }
 
-  async #dial(attempt: Promise<TLSSocket>): Promise<TLSSocket> {
+  async #dial(attempt: Promise<Carrier>): Promise<Carrier> {
     this.#open += 1
     try {
-      const socket = await attempt
-      this.#count(socket)
-      return socket
+      const carrier = await attempt
+      this.#count(carrier)
+      return carrier
     } finally {
       this.#gone()
     }
   }
 
-  #count(socket: TLSSocket): void {
+  #count(carrier: Carrier): void {
     this.#open += 1
-    if (socket.closed) this.#gone()
-    else socket.once('close', () => this.#gone())
+    carrier.onClosed(() => this.#gone())
   }
 
   #gone(): void {

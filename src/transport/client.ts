@@ -10,11 +10,13 @@ import {
   TransportError,
   throwIfAborted,
 } from '../errors.js'
+import type { Carrier } from './carrier.js'
 import { Channel } from './channel.js'
 import { ControlLink } from './control.js'
 import type { DataChannel } from './data-plane.js'
+import { carrierOf, type PlaneChoice, planeOf } from './data-session.js'
 import { type DialTarget, dial } from './dial.js'
-import { type ServerMessage, serverMessageSchema, VERSIONS } from './messages.js'
+import { type Opening, type ServerMessage, serverMessageSchema, VERSIONS } from './messages.js'
 import { describeIssues, type Method } from './method.js'
 import { checkKeyBytes, HEARTBEAT, type Heartbeat, LIMITS, silent } from './settings.js'
 import { fromWire } from './wire-error.js'
@@ -36,6 +38,11 @@ export interface ConnectOptions extends Omit<DialTarget, 'logger' | 'timeoutMill
    * connection that has carried as much closes when nothing is in work. Default and at most 64 GiB.
    */
   keyBytes?: number
+  /**
+   * What moves streams at this end: `auto` (default) is the native data plane, where this Node.js allows it, and JavaScript elsewhere;
+   * the other end need not do the same.
+   */
+  dataPlane?: PlaneChoice
   logger?: Logger
 }
 
@@ -96,6 +103,7 @@ class ClientConnection implements Connection {
   readonly #target: DialTarget
   readonly #heartbeat: Heartbeat
   readonly #keyBytes: number
+  readonly #plane: PlaneChoice
   readonly #logger: Logger
   readonly #pending = new Map<number, Pending>()
   readonly #channels = new Set<Channel>()
@@ -108,6 +116,7 @@ class ClientConnection implements Connection {
     this.#logger = target.logger
     this.#heartbeat = { ...HEARTBEAT, ...options.heartbeat }
     this.#keyBytes = options.keyBytes ?? LIMITS.keyBytes
+    this.#plane = options.dataPlane ?? 'auto'
     this.#link = new ControlLink<ServerMessage>(socket, {
       peer: identity,
       schema: serverMessageSchema,
@@ -184,7 +193,7 @@ class ClientConnection implements Connection {
     await this.close()
   }
 
-  async #dialData(ticket: string, signal: AbortSignal | undefined): Promise<TLSSocket> {
+  async #dialData(ticket: string, signal: AbortSignal | undefined): Promise<Carrier> {
     throwIfAborted(this.#link.signal, 'The data connection')
     const stop = new AbortController()
     const forwards = [signal, this.#link.signal].flatMap((from) => {
@@ -196,15 +205,23 @@ class ClientConnection implements Connection {
     })
     try {
       const target = { ...this.#target, expectIdentity: this.identity }
-      return (await dial(target, { type: 'data', versions: VERSIONS, ticket }, stop.signal)).socket
+      const opening = (socket: TLSSocket): Opening => {
+        const plane = planeOf(socket, this.#plane, this.#logger)
+        return { type: 'data', versions: VERSIONS, ticket, ...(plane === undefined ? {} : { plane }) }
+      }
+      const { socket, opened, reply } = await dial(target, opening, stop.signal)
+      const ours = opened.type === 'data' ? opened.plane : undefined
+      const { timeoutMilliseconds: milliseconds } = target
+      const end = { peer: this.identity, ours, theirs: reply.plane, keyBytes: this.#keyBytes, milliseconds }
+      return await carrierOf(socket, { role: 'client', ...end })
     } finally {
       for (const stopForwarding of forwards) stopForwarding()
     }
   }
 
-  #adopt(socket: TLSSocket): Channel {
+  #adopt(carrier: Carrier): Channel {
     const channel = new Channel({
-      socket,
+      carrier,
       peer: this.identity,
       heartbeat: this.#heartbeat,
       logger: this.#logger,
@@ -289,6 +306,6 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     logger: options.logger ?? silent,
   }
   const opening = { type: 'control', versions: VERSIONS, hello: options.hello ?? {} } as const
-  const { socket, identity, reply } = await dial(target, opening, options.signal)
+  const { socket, identity, reply } = await dial(target, () => opening, options.signal)
   return new ClientConnection(socket, identity, reply.hello ?? {}, target, options)
 }

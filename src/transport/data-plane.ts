@@ -8,9 +8,9 @@
  * - on failure the peer is told why, within the linger time, and source or sink is destroyed with the error.
  */
 import type { Readable, Writable } from 'node:stream'
-import type { TLSSocket } from 'node:tls'
 import type { Logger } from 'pino'
 import type { FlockerError } from '../errors.js'
+import type { Carrier, PlaneName } from './carrier.js'
 import type { RateLimiter } from './rate-limiter.js'
 import type { Heartbeat } from './settings.js'
 
@@ -31,6 +31,8 @@ export interface TransferOptions {
 export interface DataChannel {
   /** The other end's authenticated identity. */
   readonly peer: string
+  /** What moves the bytes at this end. */
+  readonly plane: PlaneName
   /**
    * Sends everything in the source and resolves with the number of bytes once the peer has confirmed that its sink took
    * them all. The source is destroyed on failure.
@@ -51,12 +53,12 @@ export interface DataChannel {
 
 /** What a data plane works on. */
 export interface DataLink {
-  /** Established, authenticated, not read beyond the first message, with an `error` listener. The plane closes it. */
-  readonly socket: TLSSocket
+  /** The plane closes it. */
+  readonly carrier: Carrier
   readonly peer: string
   readonly heartbeat: Heartbeat
   readonly logger: Logger
-  /** Bytes that the socket's keys may carry, in each direction. */
+  /** Bytes that a connection's keys may carry, in each direction. */
   readonly keyBytes: number
   /** How long to wait for a successor that nothing holds up. */
   readonly successorMilliseconds: number
@@ -66,16 +68,16 @@ export interface DataLink {
 }
 
 /**
- * Where further connections for the same stream come from: as {@link DataLink.socket}, and the plane's to close. The client dials and the
+ * Where further connections for the same stream come from: as {@link DataLink.carrier}, and the plane's to close. The client dials and the
  * server makes the tickets, whichever of them sends.
  */
 export type Successors =
-  | { readonly role: 'client'; open(ticket: string, signal: AbortSignal): Promise<TLSSocket> }
+  | { readonly role: 'client'; open(ticket: string, signal: AbortSignal): Promise<Carrier> }
   | { readonly role: 'server'; offer(events: TicketEvents): Ticket }
 
 export interface TicketEvents {
   /** The peer has opened the connection that the ticket stands for. */
-  redeemed(socket: TLSSocket): void
+  redeemed(carrier: Carrier): void
   /** Another host has shown the ticket, which is void now. */
   spoiled(error: FlockerError): void
 }
@@ -86,11 +88,4 @@ export interface Ticket {
   readonly ticket: string
   /** Makes it void, if it was not used. */
   withdraw(): void
-}
-
-/** Moves a stream over a link. Both functions settle promptly after the signal fires, rejecting with its reason. */
-export interface DataPlane {
-  readonly name: string
-  send(link: DataLink, source: Readable, options: TransferOptions): Promise<bigint>
-  receive(link: DataLink, sink: Writable, options: TransferOptions): Promise<bigint>
 }

@@ -34,8 +34,13 @@ export interface Dialled {
   /** Read up to the end of the reply and no further. */
   socket: TLSSocket
   identity: string
+  /** What was said to it. */
+  opened: Opening
   reply: Extract<Reply, { type: 'welcome' }>
 }
+
+/** What a connection is for, once it is secured. */
+type Opens = (socket: TLSSocket) => Opening
 
 function refusal(reply: Extract<Reply, { type: 'refused' }>, identity: string): FlockerError {
   if (reply.error.code !== 'VERSION' || reply.versions === undefined) return fromWire(reply.error, identity)
@@ -44,12 +49,13 @@ function refusal(reply: Extract<Reply, { type: 'refused' }>, identity: string): 
   return new TransportError('VERSION', message, { peer: identity, next: 'Upgrade the older of the two.' })
 }
 
-async function greet(socket: TLSSocket, target: DialTarget, opening: Opening): Promise<Dialled> {
+async function greet(socket: TLSSocket, target: DialTarget, opening: Opens): Promise<Dialled> {
   const identity = identityOf(peerCertificate(socket) ?? certificateFromDer(socket.getPeerCertificate().raw))
   if (identity === undefined || socket.alpnProtocol !== ALPN) {
     throw new TransportError('TLS_FAILED', `What listens at ${target.host}:${target.port} does not speak ${ALPN}`)
   }
-  socket.write(encodeMessage(opening, target.helloBytes))
+  const opened = opening(socket)
+  socket.write(encodeMessage(opened, target.helloBytes))
   const reply = decodeMessage(await readMessage(socket, target.helloBytes), replySchema, identity)
   if (reply.type === 'refused') throw refusal(reply, identity)
   if (reply.version < VERSIONS.minimum || reply.version > VERSIONS.maximum) {
@@ -59,11 +65,11 @@ async function greet(socket: TLSSocket, target: DialTarget, opening: Opening): P
       { peer: identity },
     )
   }
-  return { socket, identity, reply }
+  return { socket, identity, opened, reply }
 }
 
 /** Connects, authenticates the server, says what the connection is for, and reads the answer. See `connect` for the errors. */
-export async function dial(target: DialTarget, opening: Opening, signal: AbortSignal | undefined): Promise<Dialled> {
+export async function dial(target: DialTarget, opening: Opens, signal: AbortSignal | undefined): Promise<Dialled> {
   const { host, port, expectIdentity, timeoutMilliseconds } = target
   const where = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
   throwIfAborted(signal, `The connection to ${where}`)

@@ -80,6 +80,17 @@ export class FrameDecoder {
 
   constructor(readonly peer?: string) {}
 
+  /** How much of a DATA frame is still to come, 0 at a frame's beginning; undefined within a header or another frame. */
+  get left(): number | undefined {
+    if (this.#type === FrameType.DATA) return this.#left
+    return this.#type === undefined && this.#headerBytes === 0 ? 0 : undefined
+  }
+
+  /** Begins anew with a frame: somebody else has taken the rest of the one before. */
+  begin(): void {
+    this.#type = undefined
+  }
+
   /** @throws {TransportError} `PROTOCOL` for an unknown type or a length that it can't have, before anything is allocated */
   *push(chunk: Buffer): Generator<FramePiece, void, undefined> {
     let at = 0

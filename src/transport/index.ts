@@ -1,4 +1,6 @@
 /** The way between two hosts: mutual TLS, typed requests, and data connections. The wire protocol is in docs/protocol.md. */
+export { pipeSink } from '../lzc/pipe-sink.js'
+export { pipeSource } from '../lzc/pipe-source.js'
 export {
   authorize,
   checkRules,
@@ -10,18 +12,19 @@ export {
   VERBS,
   type Verb,
 } from './authorize.js'
+export type { PlaneName } from './carrier.js'
 export { type CaOptions, createCa, createHostCertificate, type HostCertificateOptions } from './certificates.js'
 export { type Connection, type ConnectOptions, connect, type Hello, type RequestOptions } from './client.js'
 export { type Credentials, certifiedAddress, loadCredentials, parseCredentials } from './credentials.js'
 export type {
   DataChannel,
   DataLink,
-  DataPlane,
   Successors,
   Ticket,
   TicketEvents,
   TransferOptions,
 } from './data-plane.js'
+export type { PlaneChoice } from './data-session.js'
 export {
   type DataOffer,
   defineMethod,

@@ -12,15 +12,18 @@ const versions = z.object({ minimum: version, maximum: version })
 const id = z.int().min(1)
 const jsonObject = z.record(z.string(), z.json())
 
+/** What moves the bytes at an end of a data connection; absent where it can't leave its first TLS session. */
+const plane = z.enum(['native', 'javascript']).optional()
+
 /** The client's first message: what this connection is for. */
 export const openingSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('control'), versions, hello: jsonObject }),
-  z.object({ type: z.literal('data'), versions, ticket: z.string().regex(/^[A-Za-z0-9_-]{43}$/) }),
+  z.object({ type: z.literal('data'), versions, ticket: z.string().regex(/^[A-Za-z0-9_-]{43}$/), plane }),
 ])
 
 /** The server's answer to it. */
 export const replySchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('welcome'), version, hello: jsonObject.optional() }),
+  z.object({ type: z.literal('welcome'), version, hello: jsonObject.optional(), plane }),
   z.object({ type: z.literal('refused'), error: wireErrorSchema, versions: versions.optional() }),
 ])
 

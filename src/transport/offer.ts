@@ -1,6 +1,6 @@
 /** An offer of a data connection and what became of it. */
-import type { TLSSocket } from 'node:tls'
 import { AbortError, abortReason, type FlockerError, TimeoutError } from '../errors.js'
+import type { Carrier } from './carrier.js'
 import type { Channel } from './channel.js'
 import type { Ticket } from './data-plane.js'
 import type { DataOffer } from './method.js'
@@ -16,7 +16,7 @@ export interface OfferOptions {
   /** How long the ticket is good for. */
   milliseconds: number
   /** Makes the channel once the peer has connected. */
-  open(socket: TLSSocket): Channel
+  open(carrier: Carrier): Channel
   /** The ticket was of no use. */
   onFailed(): void
 }
@@ -33,7 +33,7 @@ export class Offer implements DataOffer {
     const { peer, milliseconds } = options
     this.#options = options
     this.#ticket = tickets.issue(peer, {
-      redeemed: (socket) => this.#accept(socket),
+      redeemed: (carrier) => this.#accept(carrier),
       spoiled: (cause) => this.fail(new AbortError('The offer of a data connection was cancelled', { cause })),
     })
     const late = () =>
@@ -85,9 +85,9 @@ export class Offer implements DataOffer {
     for (const waiter of [...this.#waiters]) waiter.reject(error)
   }
 
-  #accept(socket: TLSSocket): void {
+  #accept(carrier: Carrier): void {
     clearTimeout(this.#timer)
-    const channel = this.#options.open(socket)
+    const channel = this.#options.open(carrier)
     this.#channel = channel
     for (const waiter of [...this.#waiters]) waiter.resolve(channel)
   }

@@ -1,9 +1,10 @@
-/** The receiving half of the JavaScript data plane. */
+/** The receiving half of a data plane. */
 import type { Writable } from 'node:stream'
 import { ArgumentError, TransportError } from '../errors.js'
+import { isPipedSink, type LentSink, lendSink } from '../lzc/pipes.js'
+import type { Carrier } from './carrier.js'
 import type { DataLink, TransferOptions } from './data-plane.js'
 import { countFrame, type FramePiece, FrameType } from './frames.js'
-import { endWith } from './socket.js'
 import { Transfer } from './transfer.js'
 
 /** A sink that holds less is let go on, full or not: pausing and resuming cost more. */
@@ -17,6 +18,9 @@ export class Receiver extends Transfer {
   #leaving = false
   #full = false
   #told = performance.now()
+  /** The sink's pipe, which the carrier has. */
+  #lent: LentSink | undefined
+  #drained = 0n
 
   constructor(
     link: DataLink,
@@ -26,7 +30,7 @@ export class Receiver extends Transfer {
     super(link, options, false)
     sink.on('error', this.#sinkFailed)
     sink.on('close', this.#sinkClosed)
-    sink.on('drain', this.#drained)
+    sink.on('drain', this.#goOn)
     this.begin()
     if (sink.destroyed || !sink.writable) this.#sinkFailed(sink.errored ?? undefined)
   }
@@ -51,7 +55,7 @@ export class Receiver extends Transfer {
         return
       case FrameType.END:
         this.#ended = true
-        if (this.#agrees(piece)) this.sink.end(this.#finished)
+        if (this.#agrees(piece)) void this.#end()
         return
       default:
         this.unexpected(piece)
@@ -60,7 +64,7 @@ export class Receiver extends Transfer {
 
   protected release(error: unknown): void {
     this.sink.off('close', this.#sinkClosed)
-    this.sink.off('drain', this.#drained)
+    this.sink.off('drain', this.#goOn)
     if (!this.sink.destroyed) this.sink.destroy(error instanceof Error ? error : undefined)
   }
 
@@ -73,12 +77,20 @@ export class Receiver extends Transfer {
   }
 
   #leave(): void {
-    this.#leaving = this.succession.socket === undefined
+    this.#leaving = this.succession.carrier === undefined
     if (this.#leaving) return
     this.carrier.unlisten()
-    endWith(this.carrier.socket)
+    this.carrier.finish()
+    this.#lent = undefined
+    this.#drained = 0n
     this.moveOn()
-    if (this.#full) this.carrier.socket.pause()
+    if (this.#full) this.carrier.pause()
+  }
+
+  /** Ends the sink, once nobody else writes to its pipe. */
+  async #end(): Promise<void> {
+    if (this.#lent !== undefined) await this.carrier.pipes?.release()
+    if (!this.settled) this.sink.end(this.#finished)
   }
 
   /** Whether what has arrived is what was sent. */
@@ -91,10 +103,13 @@ export class Receiver extends Transfer {
   }
 
   #data(bytes: Buffer): void {
-    const full = !this.sink.write(bytes)
+    const { carrier } = this
+    const lendable = carrier.pipes !== undefined && isPipedSink(this.sink)
+    const full = !this.sink.write(bytes, lendable ? () => this.#lend(carrier) : undefined)
+    if (lendable) carrier.pause()
     if (full && this.sink.writableLength >= LOW_WATER) {
       this.#full = true
-      this.carrier.socket.pause()
+      carrier.pause()
       // What is not read can't prove that the peer lives; the control connection watches meanwhile.
       this.silence.pause()
     }
@@ -102,14 +117,38 @@ export class Receiver extends Transfer {
     this.#tellTaken()
   }
 
+  /** Has the carrier write to the sink's pipe itself, once all that came before is in it. */
+  #lend(carrier: Carrier): void {
+    const { sink } = this
+    if (this.settled || carrier !== this.carrier || sink.writableLength > 0 || !isPipedSink(sink)) return
+    const lent = this.#ended || this.#leaving ? undefined : sink[lendSink]()
+    if (lent !== undefined && carrier.pipes?.drain(lent.pipe)) this.#lent = lent
+    if (!this.#full) carrier.resume()
+  }
+
+  protected moved(_: Carrier, drained: bigint): void {
+    const bytes = drained - this.#drained
+    this.#drained = drained
+    this.heard()
+    this.#lent?.moved(bytes)
+    this.count(Number(bytes))
+    this.#tellTaken()
+  }
+
+  protected full(full: boolean): void {
+    // What is not read can't prove that the peer lives; the control connection watches meanwhile.
+    if (full) this.silence.pause()
+    else this.silence.heard()
+  }
+
   #tellTaken(): void {
     if (!this.settled && performance.now() - this.#told >= TAKEN_MILLISECONDS) this.speak()
   }
 
-  readonly #drained = (): void => {
+  readonly #goOn = (): void => {
     if (this.settled || !this.#full) return
     this.#full = false
-    this.carrier.socket.resume()
+    this.carrier.resume()
     this.silence.heard()
     this.#tellTaken()
   }

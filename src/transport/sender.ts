@@ -1,7 +1,8 @@
-/** The sending half of the JavaScript data plane. */
+/** The sending half of a data plane. */
 import type { Readable } from 'node:stream'
 import { ArgumentError, TransportError } from '../errors.js'
-import type { Carrier } from './carrier.js'
+import { isPipedSource, type LentSource, lendSource, type PipedSource } from '../lzc/pipes.js'
+import type { Carrier, PipeCarrier } from './carrier.js'
 import type { DataLink, TransferOptions } from './data-plane.js'
 import { countFrame, type FramePiece, FrameType, frameHeader, HEADER_BYTES, MAX_DATA_BYTES } from './frames.js'
 import type { Share } from './rate-limiter.js'
@@ -16,6 +17,9 @@ const KEY_RESERVE_BYTES = 72 * 1024
 /** The part of what a key may carry at which a successor is asked for. The rest is for the time until it is there. */
 const KEY_USED = 0.75
 
+/** What of a pipe may leave for one grant of a limiter's. */
+const FED_BYTES = 256 * 1024
+
 const ALIVE = frameHeader(FrameType.ALIVE, 0)
 
 export class Sender extends Transfer {
@@ -27,6 +31,12 @@ export class Sender extends Transfer {
   #taken = 0n
   #stuck = false
   #late: NodeJS.Timeout | undefined
+  /** What the carrier is to be given, or has: the source's pipe. */
+  #lent: LentSource | undefined
+  #fed = false
+  #hungry = false
+  /** Of the stream, what did not come from the pipe. */
+  #read = 0n
 
   constructor(
     link: DataLink,
@@ -35,10 +45,11 @@ export class Sender extends Transfer {
   ) {
     super(link, options, true)
     this.#share = options.limiter?.join(() => this.#pump())
-    source.on('data', this.#data)
     source.on('end', this.#end)
     source.on('error', this.#sourceFailed)
     source.on('close', this.#sourceClosed)
+    if (this.carrier.pipes !== undefined && isPipedSource(source)) void this.#borrow(source)
+    else source.on('data', this.#data)
     this.begin()
     if (source.destroyed && !source.readableEnded) this.#sourceFailed(source.errored ?? undefined)
   }
@@ -71,6 +82,11 @@ export class Sender extends Transfer {
     this.previous = this.carrier
     this.moveOn()
     this.#pump()
+  }
+
+  /** Only a sink is ever full. */
+  protected full(): void {
+    this.heard()
   }
 
   /** The receiver has read the connection before this one to its end. */
@@ -111,12 +127,53 @@ export class Sender extends Transfer {
   /** Sends what may leave, and has the source go on or wait. */
   readonly #pump = (): void => {
     if (this.settled || this.#ended) return
+    if (this.#hungry && this.carrier.pipes !== undefined) this.#grant(this.carrier.pipes)
     while (this.#waiting <= HIGH_WATER && this.#sendPart());
     if (this.settled) return
     const waiting = this.#waiting
     if (this.#queue.length > 0 || waiting > HIGH_WATER) this.source.pause()
     else if (this.#sourceEnded) this.#sayEnd()
+    else if (this.#lent !== undefined) this.#feed(this.#lent)
     else if (waiting <= LOW_WATER && this.source.isPaused()) this.source.resume()
+  }
+
+  /** Has the carrier read the source's pipe itself, after what was read from it before. */
+  async #borrow(source: PipedSource): Promise<void> {
+    const lent = await source[lendSource]()
+    if (this.settled) return
+    if (lent === undefined) {
+      source.on('data', this.#data)
+      return
+    }
+    this.#lent = lent
+    this.#queue.push(...lent.read)
+    this.#pump()
+  }
+
+  #feed({ pipe, ended }: LentSource): void {
+    const { pipes } = this.carrier
+    if (this.#fed || pipes === undefined) return
+    this.#fed = true
+    this.#read = this.total
+    const fed = pipes.feed(pipe, this.#share !== undefined, {
+      ended: (bytes) => void ended(bytes).catch(this.#sourceFailed),
+      hungry: () => {
+        this.#hungry = true
+        this.#grant(pipes)
+      },
+    })
+    if (!fed) this.#sourceFailed(this.source.errored ?? undefined)
+  }
+
+  #grant(pipes: PipeCarrier): void {
+    const bytes = this.#share?.take(FED_BYTES) ?? 0
+    if (bytes === 0) return
+    this.#hungry = false
+    pipes.grant(bytes)
+  }
+
+  protected moved(_: Carrier, fed: bigint): void {
+    this.count(Number(this.#read + fed - this.total))
   }
 
   /** Sends a part of the first chunk. Returns false if there is none, or it has to wait. */

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import { AbortError, type FlockerError, TransportError } from '../errors.js'
+import type { Carrier } from './carrier.js'
 import { Channel } from './channel.js'
 import { ControlLink } from './control.js'
 import { type ClientMessage, clientMessageSchema, type ServerMessage } from './messages.js'
@@ -154,8 +155,8 @@ export class ServedConnection implements ServerConnection {
     const offer = new Offer(tickets, {
       peer: this.identity,
       milliseconds: limits.ticketMilliseconds,
-      open: (socket) => {
-        const channel = this.#channel(socket)
+      open: (carrier) => {
+        const channel = this.#channel(carrier)
         this.#offers.set(offer, channel)
         void channel.closed.then(() => this.#offers.delete(offer))
         return channel
@@ -167,10 +168,10 @@ export class ServedConnection implements ServerConnection {
     return offer
   }
 
-  #channel(socket: TLSSocket): Channel {
+  #channel(carrier: Carrier): Channel {
     const { heartbeat, limits, logger, tickets } = this.#options
     return new Channel({
-      socket,
+      carrier,
       peer: this.identity,
       heartbeat,
       logger,

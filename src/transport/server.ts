@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 import { AbortError, ArgumentError, FlockerError, NotAuthorizedError, TransportError } from '../errors.js'
 import type { Credentials } from './credentials.js'
+import { carrierOf, movesOn, type PlaneChoice, planeOf, stopReading } from './data-session.js'
 import {
   commonVersion,
   decodeMessage,
@@ -34,6 +35,8 @@ export interface ListenOptions {
   handlers: readonly Handler[]
   heartbeat?: Partial<Heartbeat>
   limits?: Partial<Limits>
+  /** What moves streams at this end; see {@link ConnectOptions.dataPlane}. Default `auto`. */
+  dataPlane?: PlaneChoice
   logger?: Logger
 }
 
@@ -46,6 +49,8 @@ export interface Server extends AsyncDisposable {
   /** Stops listening, ends all connections, tells handlers to stop and waits until they have. */
   close(): Promise<void>
 }
+
+type DataOpening = Extract<Opening, { type: 'data' }>
 
 class Listener implements Server {
   readonly #server: TlsServer
@@ -157,7 +162,7 @@ class Listener implements Server {
     }
     if (this.#closing) throw new TransportError('PEER_LOST', 'This host is closing its server')
     if (opening.type === 'data') {
-      this.#openData(socket, identity, opening.ticket, version)
+      this.#openData(socket, identity, opening, version)
       return
     }
     this.#settled(socket, { type: 'welcome', version, hello: this.#options.hello ?? {} })
@@ -179,20 +184,26 @@ class Listener implements Server {
     })
   }
 
-  #openData(socket: TLSSocket, identity: string, ticket: string, version: number): void {
-    const take = this.#tickets.redeem(ticket, identity)
+  #openData(socket: TLSSocket, identity: string, opening: DataOpening, version: number): void {
+    const take = this.#tickets.redeem(opening.ticket, identity)
     if (take === undefined) {
       throw new NotAuthorizedError('The ticket is unknown, was used, has expired or belongs to another host', {
         next: 'Ask for a new one: a ticket is good for one data connection, soon after it was made.',
       })
     }
-    this.#settled(socket, { type: 'welcome', version })
-    take(socket)
+    const ours = planeOf(socket, this.#options.dataPlane ?? 'auto', this.#logger)
+    const { keyBytes, handshakeMilliseconds: milliseconds } = this.#limits
+    const end = { role: 'server', peer: identity, ours, theirs: opening.plane, keyBytes, milliseconds } as const
+    const moves = movesOn(end)
+    if (moves) stopReading(socket)
+    this.#settled(socket, { type: 'welcome', version, ...(moves ? { plane: ours } : {}) }, () => {
+      void carrierOf(socket, end).then(take)
+    })
   }
 
-  #settled(socket: TLSSocket, reply: Reply): void {
+  #settled(socket: TLSSocket, reply: Reply, said?: () => void): void {
     this.#pending.release(socket)
-    socket.write(encodeMessage(reply, this.#limits.helloBytes))
+    socket.write(encodeMessage(reply, this.#limits.helloBytes), said)
   }
 
   #refuse(socket: TLSSocket, error: FlockerError, identity?: string): void {

@@ -1,6 +1,6 @@
 /** How a stream gets its next connection: who asks, who makes the ticket, who dials. One at a time. */
-import type { TLSSocket } from 'node:tls'
 import { AbortError, FlockerError, TransportError } from '../errors.js'
+import type { Carrier } from './carrier.js'
 import type { Successors, Ticket } from './data-plane.js'
 import { type FramePiece, FrameType, frame, frameHeader } from './frames.js'
 import { LINGER_MILLISECONDS } from './settings.js'
@@ -14,7 +14,7 @@ export interface SuccessionEvents {
 
 export class Succession {
   #state: 'idle' | 'asked' | 'opening' | 'ready' | 'over' = 'idle'
-  #socket: TLSSocket | undefined
+  #carrier: Carrier | undefined
   #ticket: Ticket | undefined
   #failing: NodeJS.Timeout | undefined
   readonly #stop = new AbortController()
@@ -26,8 +26,8 @@ export class Succession {
   ) {}
 
   /** The successor, once it is there. */
-  get socket(): TLSSocket | undefined {
-    return this.#socket
+  get carrier(): Carrier | undefined {
+    return this.#carrier
   }
 
   /** Whether the peer may have a successor already: a server has it first, a client may still be reading the welcome. */
@@ -57,19 +57,19 @@ export class Succession {
     if (successors.role !== 'client' || this.#state !== (sending ? 'asked' : 'idle')) return false
     this.#state = 'opening'
     successors.open(bytes.toString('latin1'), this.#stop.signal).then(
-      (socket) => this.#opened(socket),
+      (carrier) => this.#opened(carrier),
       (error: unknown) => this.#failed(error),
     )
     return true
   }
 
   /** Hands the successor over, which must be there; from now on another can be had. */
-  handOver(): TLSSocket {
-    const socket = this.#socket
-    if (socket === undefined) throw new FlockerError('INTERNAL', 'There is no successor to hand over')
-    this.#socket = undefined
+  handOver(): Carrier {
+    const carrier = this.#carrier
+    if (carrier === undefined) throw new FlockerError('INTERNAL', 'There is no successor to hand over')
+    this.#carrier = undefined
     this.#state = 'idle'
-    return socket
+    return carrier
   }
 
   /** The stream is at its end. A successor that is there is left to the caller. */
@@ -83,7 +83,7 @@ export class Succession {
   #offer(successors: Extract<Successors, { role: 'server' }>): void {
     this.#state = 'opening'
     this.#ticket = successors.offer({
-      redeemed: (socket) => this.#opened(socket),
+      redeemed: (carrier) => this.#opened(carrier),
       spoiled: (error) => this.events.failed(error),
     })
     this.events.say(frame(FrameType.TICKET, Buffer.from(this.#ticket.ticket, 'latin1')))
@@ -95,13 +95,13 @@ export class Succession {
     this.#failing = setTimeout(() => this.events.failed(error), LINGER_MILLISECONDS)
   }
 
-  #opened(socket: TLSSocket): void {
+  #opened(carrier: Carrier): void {
     if (this.#state === 'over') {
-      socket.destroy()
+      carrier.destroy()
       return
     }
     this.#state = 'ready'
-    this.#socket = socket
+    this.#carrier = carrier
     this.events.ready()
   }
 }

@@ -1,7 +1,7 @@
 /** Tickets: each stands for one data connection, once, by one peer. */
 import { createHash, randomBytes } from 'node:crypto'
-import type { TLSSocket } from 'node:tls'
 import { NotAuthorizedError } from '../errors.js'
+import type { Carrier } from './carrier.js'
 import type { Ticket, TicketEvents } from './data-plane.js'
 
 /** Held by hash, so that how long a look-up takes says nothing about how much of a guess was right. */
@@ -26,7 +26,7 @@ export class Tickets {
    * Uses the ticket up. Returns what takes its connection; undefined if it is unknown, was used, was withdrawn or is not this peer's: which
    * one is nobody's business.
    */
-  redeem(ticket: string, peer: string): ((socket: TLSSocket) => void) | undefined {
+  redeem(ticket: string, peer: string): ((carrier: Carrier) => void) | undefined {
     const key = digest(ticket)
     const found = this.#open.get(key)
     if (found === undefined) return undefined

@@ -1,11 +1,10 @@
-/** What sending and receiving have in common in the JavaScript data plane. */
+/** What sending and receiving have in common. */
 import { abortReason, TransportError } from '../errors.js'
-import { Carrier, type CarrierEvents } from './carrier.js'
+import type { Carrier, CarrierEvents } from './carrier.js'
 import type { DataLink, TransferOptions } from './data-plane.js'
 import { type FramePiece, FrameType, frame } from './frames.js'
 import { decodeMessage } from './messages.js'
 import { Silence } from './silence.js'
-import { endWith } from './socket.js'
 import { Succession } from './succession.js'
 import { lostError } from './tls.js'
 import { fromWire, toWire, wireErrorSchema } from './wire-error.js'
@@ -22,9 +21,11 @@ export abstract class Transfer {
   /** Of a sender: the connection before it, until the receiver has read that to its end. */
   protected previous: Carrier | undefined
   readonly #events: CarrierEvents = {
-    data: (carrier, pieces) => this.#read(carrier, pieces),
+    pieces: (carrier, pieces) => this.#read(carrier, pieces),
     ended: (carrier) => this.ended(carrier),
     lost: (error) => this.#lost(error),
+    moved: (carrier, total) => this.moved(carrier, total),
+    full: (_, full) => this.full(full),
   }
   #resolve: (total: bigint) => void = () => undefined
   #reject: (error: unknown) => void = () => undefined
@@ -38,7 +39,7 @@ export abstract class Transfer {
       this.#resolve = resolve
       this.#reject = reject
     })
-    this.carrier = new Carrier(link.socket, link.peer, this.#events)
+    this.carrier = link.carrier
     this.succession = new Succession(link.successors, sending, {
       say: (words) => this.carrier.write(words),
       ready: () => this.successorReady(),
@@ -56,6 +57,10 @@ export abstract class Transfer {
   /** The sign of life. */
   protected abstract alive(): Buffer
   protected abstract successorReady(): void
+  /** So many bytes of the stream went from or to a pipe that the carrier was given. */
+  protected abstract moved(carrier: Carrier, total: bigint): void
+  /** A pipe that the carrier was given takes nothing for now, or does again. */
+  protected abstract full(full: boolean): void
 
   /** To be called once the transfer can take what arrives. */
   protected begin(): void {
@@ -63,14 +68,14 @@ export abstract class Transfer {
       this.#aborted()
       return
     }
-    this.#use(this.carrier)
+    this.carrier.listen(this.#events)
     if (!this.settled) this.speak()
   }
 
   /** Goes on over the successor, which must be there. Disposing of the connection that is left is the caller's. */
   protected moveOn(): void {
-    this.carrier = new Carrier(this.succession.handOver(), this.link.peer, this.#events)
-    this.#use(this.carrier)
+    this.carrier = this.succession.handOver()
+    this.carrier.listen(this.#events)
   }
 
   /** Gives a sign of life, unless bytes wait to be sent: they are one. */
@@ -95,22 +100,22 @@ export abstract class Transfer {
   protected succeed(): void {
     if (!this.#settle()) return
     this.#resolve(this.total)
-    endWith(this.carrier.socket)
-    this.succession.socket?.destroy()
+    this.carrier.finish()
+    this.succession.carrier?.destroy()
   }
 
   /** Ends the transfer: the local stream, the promise, and the peer, which is told unless it is what failed. */
   protected fail(error: unknown, tellPeer: boolean): void {
     if (!this.#settle()) return
-    const { sending, socket: successor } = this.succession
+    const { sending, carrier: successor } = this.succession
     if (tellPeer) {
       const last = frame(FrameType.ERROR, Buffer.from(JSON.stringify(toWire(error, this.link.logger))))
-      endWith(this.carrier.socket, last)
+      this.carrier.finish(last)
       // The sender may have moved there already; the receiver never has.
-      if (successor && !sending) endWith(successor, last)
+      if (successor && !sending) successor.finish(last)
       else successor?.destroy()
     } else {
-      for (const socket of [this.carrier.socket, this.previous?.socket, successor]) socket?.destroy()
+      for (const carrier of [this.carrier, this.previous, successor]) carrier?.destroy()
     }
     this.#reject(error)
     this.release(error)
@@ -132,16 +137,6 @@ export abstract class Transfer {
     this.fail(lostError(error instanceof Error ? error : undefined, this.link.peer, 'The data connection'), false)
   }
 
-  #use(carrier: Carrier): void {
-    const { socket } = carrier
-    if (socket.destroyed) {
-      this.#lost(socket.errored ?? undefined)
-      return
-    }
-    carrier.listen()
-    socket.resume()
-  }
-
   #settle(): boolean {
     if (this.settled) return false
     this.settled = true
@@ -150,14 +145,13 @@ export abstract class Transfer {
     this.carrier.unlisten()
     this.previous?.unlisten()
     // What it still has to deliver precedes what is said on its successor.
-    if (this.previous) endWith(this.previous.socket)
+    this.previous?.finish()
     this.options.signal?.removeEventListener('abort', this.#aborted)
     return true
   }
 
   #read(carrier: Carrier, pieces: Iterable<FramePiece>): void {
-    this.link.heard()
-    this.silence.heard()
+    this.heard()
     try {
       for (const piece of pieces) {
         if (this.settled) return
@@ -168,6 +162,11 @@ export abstract class Transfer {
     } catch (error) {
       this.fail(error, true)
     }
+  }
+
+  protected heard(): void {
+    this.link.heard()
+    this.silence.heard()
   }
 
   #handle(piece: FramePiece): void {

@@ -23,6 +23,7 @@ import {
   type ListenOptions,
   listen,
   loadCredentials,
+  type PlaneChoice,
   type Server,
   uint64,
 } from '../../src/transport/index.js'
@@ -36,6 +37,11 @@ export class Cluster {
   static async create(): Promise<Cluster> {
     const directory = await mkdtemp(join(tmpdir(), 'flocker-zfs-transport-'))
     await createCa(join(directory, 'ca'))
+    return new Cluster(directory)
+  }
+
+  /** A cluster that another thread has created, and destroys. */
+  static of(directory: string): Cluster {
     return new Cluster(directory)
   }
 
@@ -256,12 +262,22 @@ export interface PairOptions {
   far?: Partial<ListenOptions>
 }
 
+/** The data planes of the near host and of the far one: each test file whose name says so runs with each combination. */
+const [nearPlane = 'auto', farPlane = 'auto'] = (process.env.TEST_PLANES?.split(' ') ?? []) as PlaneChoice[]
+
 /** Two connected hosts, alpha (near) and beta (far). */
 export async function pair(scope: Scope, cluster: Cluster, options: PairOptions = {}): Promise<Pair> {
   const { offers, handler } = offering()
-  const server = await scope.listen(await cluster.host('beta'), { handlers: [handler], ...options.far })
+  const server = await scope.listen(await cluster.host('beta'), {
+    handlers: [handler],
+    dataPlane: farPlane,
+    ...options.far,
+  })
   const port = options.through === undefined ? server.port : await options.through(server.port)
-  const connection = await scope.connect(await cluster.host('alpha'), port, options.near)
+  const connection = await scope.connect(await cluster.host('alpha'), port, {
+    dataPlane: nearPlane,
+    ...options.near,
+  })
   const channels = async () => {
     const { ticket } = await connection.request(offerData, {})
     const near = await connection.openData(ticket)

@@ -6,9 +6,11 @@
 import { readSync, writeSync } from 'node:fs'
 import { addon } from '../../../src/lzc/native.js'
 import { onReplicationEvent } from '../../../src/replication/index.js'
-import { Carrier } from '../../../src/transport/carrier.js'
+import type { Carrier } from '../../../src/transport/carrier.js'
 import { ControlLink } from '../../../src/transport/control.js'
 import { FrameType } from '../../../src/transport/frames.js'
+import { SessionCarrier } from '../../../src/transport/session-carrier.js'
+import { SocketCarrier } from '../../../src/transport/socket-carrier.js'
 
 /** The descriptor on which the harness is told that this process stands, and says how it goes on. */
 const harness = 4
@@ -93,21 +95,27 @@ export function watchSteps(steps: Steps): void {
     return send.call(this, message)
   }
 
-  const { write, writeData } = Carrier.prototype
-  Carrier.prototype.write = function (frame, written) {
-    const type = frame.readUInt32BE()
-    const name = Object.entries(FrameType).find(([, value]) => value === type)?.[0]
-    if (type !== FrameType.ALIVE && type !== FrameType.TAKEN) steps.happens(`frame ${name}`)
-    return write.call(this, frame, written)
-  }
-  const begun = new WeakSet<Carrier>()
-  Carrier.prototype.writeData = function (part, written) {
-    if (!begun.has(this)) steps.happens('frame DATA')
-    begun.add(this)
-    return writeData.call(this, part, written)
-  }
+  watchFrames(SocketCarrier, steps)
+  watchFrames(SessionCarrier, steps)
 
   onReplicationEvent(({ step }) => {
     if (step !== 'streamMoved') steps.happens(`tell ${step}`)
   })
+}
+
+/** Both kinds of connections tell of the frames that they are given. */
+function watchFrames({ prototype }: { prototype: Carrier }, steps: Steps): void {
+  const { write, writeData } = prototype
+  prototype.write = function (frame, written) {
+    const type = frame.readUInt32BE()
+    const name = Object.entries(FrameType).find(([, value]) => value === type)?.[0]
+    if (type !== FrameType.ALIVE && type !== FrameType.TAKEN) steps.happens(`frame ${name}`)
+    write.call(this, frame, written)
+  }
+  const begun = new WeakSet<Carrier>()
+  prototype.writeData = function (part, written) {
+    if (!begun.has(this)) steps.happens('frame DATA')
+    begun.add(this)
+    writeData.call(this, part, written)
+  }
 }

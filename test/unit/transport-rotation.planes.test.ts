@@ -1,4 +1,7 @@
-/** Streams that move from connection to connection, each with keys of its own, through a link that counts and breaks. */
+/**
+ * Streams that move from connection to connection, each with keys of its own, through a link that counts and breaks; where the sender's
+ * plane is native, whose keys change within a connection, they stay where they are.
+ */
 import { createHash, randomBytes } from 'node:crypto'
 import { Readable, Writable } from 'node:stream'
 import { test } from 'uvu'
@@ -93,8 +96,11 @@ for (const [direction, mebibytes] of [
       assert.equal(results, [BigInt(mebibytes * MEBIBYTE), BigInt(mebibytes * MEBIBYTE)])
       assert.is(sink.digest(), digest())
       const [, ...data] = link.carried
-      assert.ok(data.length >= mebibytes, `${data.length} connections`)
-      assert.ok(Math.max(...data) <= onTheWire(MEBIBYTE), `${Math.max(...data)} bytes over one connection`)
+      if (from.plane === 'native') assert.is(data.length, 1)
+      else {
+        assert.ok(data.length >= mebibytes, `${data.length} connections`)
+        assert.ok(Math.max(...data) <= onTheWire(MEBIBYTE), `${Math.max(...data)} bytes over one connection`)
+      }
       await onlyControl(link)
     }),
   )
@@ -105,15 +111,18 @@ test(
   scoped(async (scope) => {
     const keyBytes = 256 * 1024
     const { link, ends } = await rotating(scope, { keyBytes })
+    const most: number[] = []
     const lengths = [0, 1, keyBytes * 0.75, keyBytes, 3 * keyBytes + 1, 1_500_000, 2_000_000]
     for (const [index, length] of lengths.entries()) {
       const { from, to } = await ends(index % 2 === 0 ? 'push' : 'pull')
       const { source, digest } = randomStream(length, index % 3 === 0 ? 3000 : 1_200_000)
       const sink = new HashSink()
+      const before = link.carried.length
       await Promise.all([from.send(source), to.receive(sink)])
       assert.is(sink.digest(), digest())
+      if (from.plane === 'javascript') most.push(...link.carried.slice(before))
     }
-    assert.ok(Math.max(...link.carried) <= onTheWire(keyBytes))
+    assert.ok(Math.max(...most, 0) <= onTheWire(keyBytes))
     await onlyControl(link)
   }),
 )
@@ -174,6 +183,7 @@ test(
       for (const how of ['refused', 'ignored'] as const) {
         const { link, ends } = await rotating(scope, { handshakeMilliseconds: 400 })
         const { from, to } = await ends(direction)
+        if (from.plane === 'native') continue
         const source = endless()
         const sink = new HashSink()
         const sending = failure(from.send(source))

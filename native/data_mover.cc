@@ -1,0 +1,314 @@
+#include "data_mover.h"
+
+#ifdef FLOCKER_ZFS_OPENSSL
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace flocker {
+
+namespace {
+
+/** How often JavaScript is told of progress alone. */
+constexpr int kProgressMilliseconds = 50;
+/** For how long a sink has to take nothing before JavaScript is told. */
+constexpr int kFullMilliseconds = 500;
+
+/** How long a connection that takes nothing any more is still read from. */
+constexpr int kBrokenMilliseconds = 250;
+
+int64_t NowMilliseconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+}  // namespace
+
+DataMover::~DataMover() {
+  Cancel();
+  Join();
+}
+
+int DataMover::Start(UniqueFd socket, TlsSession::Settings settings) {
+  wake_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_) return errno;
+  socket_ = std::move(socket);
+  settings.socket = socket_.get();
+  if (!tls_.Open(std::move(settings))) return -1;
+  return thread_.Start([this] { Run(); });
+}
+
+template <typename Change>
+bool DataMover::Order(Change change) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (over_) return false;
+  change(orders_);
+  eventfd_write(wake_.get(), 1);
+  return true;
+}
+
+void DataMover::Ask(std::unique_ptr<NewsAnswer> answer, bool bytes) {
+  bool taken = Order([&](Orders&) {
+    asked_ = std::move(answer);
+    wanted_ = bytes;
+  });
+  if (taken) return;
+  answer->news = ending_;
+  state_->Post(std::move(answer));
+}
+
+void DataMover::Want() {
+  Order([&](Orders&) { wanted_ = true; });
+}
+
+void DataMover::Say(std::unique_ptr<SayAnswer> answer) {
+  if (Order([&](Orders& orders) { orders.says.push_back(std::move(answer)); })) return;
+  answer->Refuse();
+  state_->Post(std::move(answer));
+}
+
+void DataMover::Feed(std::shared_ptr<PipeEnd> source, bool limited) {
+  Order([&](Orders& orders) {
+    orders.source = std::move(source);
+    orders.limited = limited;
+  });
+}
+
+void DataMover::Grant(uint64_t bytes) {
+  Order([&](Orders& orders) { orders.granted += bytes; });
+}
+
+void DataMover::Drain(std::shared_ptr<PipeEnd> sink, size_t left) {
+  Order([&](Orders& orders) {
+    orders.sink = std::move(sink);
+    orders.left = left;
+  });
+}
+
+void DataMover::Release(std::unique_ptr<ReleaseAnswer> answer) {
+  if (!Order([&](Orders& orders) { orders.releases.push_back(std::move(answer)); })) state_->Post(std::move(answer));
+}
+
+void DataMover::Finish(std::vector<char> last, int milliseconds) {
+  Order([&](Orders& orders) {
+    orders.finish = true;
+    orders.last = std::move(last);
+    orders.deadline = NowMilliseconds() + milliseconds;
+  });
+}
+
+void DataMover::Cancel() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  cancelled_ = true;
+  if (!over_ && wake_) eventfd_write(wake_.get(), 1);
+}
+
+void DataMover::Run() {
+  while (TakeOrders() && !done_) {
+    now_ = NowMilliseconds();
+    bool busy = Step();
+    Publish();
+    if (!busy && !done_) Wait();
+  }
+  Close();
+}
+
+/** False once it was cancelled. */
+bool DataMover::TakeOrders() {
+  Orders orders;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (cancelled_) return false;
+    orders = std::exchange(orders_, {});
+  }
+  for (auto& answer : orders.says) outgoing_.Say(std::move(answer));
+  if (orders.source) outgoing_.Feed(std::move(orders.source), orders.limited);
+  outgoing_.Grant(orders.granted);
+  if (orders.sink) incoming_.Drain(std::move(orders.sink), orders.left);
+  for (auto& answer : orders.releases) {
+    DropPipes();
+    state_->Post(std::move(answer));
+  }
+  if (orders.finish && !finishing_) {
+    DropPipes();
+    finishing_ = true;
+    last_ = std::move(orders.last);
+    deadline_ = orders.deadline;
+  }
+  return true;
+}
+
+/** What the peer said before it hung up can still be read, for so long, and says why. */
+bool DataMover::Broken() const { return brokenSince_ != 0 && now_ - brokenSince_ >= kBrokenMilliseconds; }
+
+void DataMover::DropPipes() {
+  outgoing_.Drop();
+  incoming_.Drop();
+}
+
+/** Does what can be done now; false if that was nothing. */
+bool DataMover::Step() {
+  if (finishing_ && now_ >= deadline_) {
+    done_ = true;
+    return true;
+  }
+  if (!secured_ && !Secure()) return false;
+  bool busy = !outgoing_.failed && outgoing_.Step(tls_, socket_.get(), now_);
+  if (finishing_) {
+    busy = Finishing() || busy;
+  } else {
+    busy = incoming_.Step(tls_, Wanted()) || busy;
+  }
+  if (outgoing_.failed && brokenSince_ == 0) brokenSince_ = now_;
+  done_ = done_ || incoming_.failed || (outgoing_.failed && (incoming_.ended || finishing_ || Broken()));
+  return busy;
+}
+
+/** Goes on with the handshake; whether it is over and went well. */
+bool DataMover::Secure() {
+  auto result = tls_.Handshake();
+  while (tls_.outSize() > 0) {
+    ssize_t count = send(socket_.get(), tls_.out(), tls_.outSize(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count < 0) break;
+    tls_.Sent(count);
+  }
+  secured_ = result == TlsSession::Result::kDone;
+  done_ = !secured_ && result != TlsSession::Result::kAgain;
+  return secured_;
+}
+
+/** The last words, the end of TLS, the end of TCP, and what the peer still says, which nobody wants. */
+bool DataMover::Finishing() {
+  if (!saidLast_) {
+    if (!outgoing_.empty(tls_)) return false;
+    if (!last_.empty()) tls_.Write(last_.data(), last_.size());
+    tls_.Close();
+    saidLast_ = true;
+    return true;
+  }
+  if (tls_.outSize() > 0) return false;
+  if (!halfClosed_) {
+    shutdown(socket_.get(), SHUT_WR);
+    halfClosed_ = true;
+    return true;
+  }
+  return Discard();
+}
+
+/** Closing with unread bytes would make the kernel send a reset, which can overtake the last words. */
+bool DataMover::Discard() {
+  char bytes[16384];
+  ssize_t count = recv(socket_.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+  if (count > 0) return true;
+  if (count < 0 && errno == EAGAIN) return false;
+  done_ = true;
+  return true;
+}
+
+void DataMover::Wait() {
+  pollfd polled[4] = {{wake_.get(), POLLIN, 0}, {socket_.get(), 0, 0}, {outgoing_.waitsFor(), POLLIN, 0},
+                      {incoming_.waitsFor(), POLLOUT, 0}};
+  if (!secured_ || halfClosed_ || incoming_.waitsForSocket()) polled[1].events |= POLLIN;
+  if (tls_.outSize() > 0 && !outgoing_.failed) polled[1].events |= POLLOUT;
+  // Not even its end is of interest, and poll would tell of that for ever.
+  if (polled[1].events == 0) polled[1].fd = -1;
+  bool full = polled[3].fd >= 0;
+  if (full && sinkFullSince_ == 0) sinkFullSince_ = now_;
+  poll(polled, 4, Milliseconds(now_));
+  if (!full || polled[3].revents != 0) sinkFullSince_ = 0;
+  eventfd_t ignored;
+  if (polled[0].revents != 0) eventfd_read(wake_.get(), &ignored);
+}
+
+/** How long to wait at most, or -1. */
+int DataMover::Milliseconds(int64_t now) {
+  int64_t least = -1;
+  auto until = [&](int64_t milliseconds) {
+    if (least < 0 || milliseconds < least) least = std::max<int64_t>(0, milliseconds);
+  };
+  int gathering = outgoing_.Milliseconds(now);
+  if (gathering >= 0) until(gathering);
+  if (finishing_) until(deadline_ - now);
+  if (brokenSince_ != 0) until(brokenSince_ + kBrokenMilliseconds - now);
+  if (outgoing_.moved + incoming_.moved != told_.moved) until(published_ + kProgressMilliseconds - now);
+  if (sinkFullSince_ != 0 && !told_.sinkFull) until(sinkFullSince_ + kFullMilliseconds - now);
+  return static_cast<int>(least);
+}
+
+bool DataMover::Wanted() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return asked_ != nullptr && wanted_;
+}
+
+/** Whether there is anything that JavaScript should know now. */
+bool DataMover::HasNews() {
+  if (incoming_.hasBytes() || done_) return true;
+  if (outgoing_.ended != told_.sourceEnded || incoming_.ended != told_.ended) return true;
+  if (outgoing_.hungry) return true;
+  bool full = sinkFullSince_ != 0 && now_ - sinkFullSince_ >= kFullMilliseconds;
+  if (full != told_.sinkFull) return true;
+  bool moved = outgoing_.moved + incoming_.moved != told_.moved;
+  return moved && now_ - published_ >= kProgressMilliseconds;
+}
+
+void DataMover::Publish() {
+  if (done_ || !HasNews()) return;
+  std::unique_ptr<NewsAnswer> answer;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    answer = std::move(asked_);
+  }
+  if (answer == nullptr) return;
+  told_.moved = outgoing_.moved + incoming_.moved;
+  told_.sourceEnded = outgoing_.ended;
+  told_.ended = incoming_.ended;
+  told_.sinkFull = sinkFullSince_ != 0 && now_ - sinkFullSince_ >= kFullMilliseconds;
+  answer->news = told_;
+  answer->news.hungry = std::exchange(outgoing_.hungry, false);
+  answer->news.bytes = incoming_.TakeBytes();
+  published_ = now_;
+  state_->Post(std::move(answer));
+}
+
+/** The end, of whatever kind. Everything that was asked for gets its answer. */
+void DataMover::Close() {
+  DropPipes();
+  outgoing_.Refuse();
+  // Where TLS failed, the alert that says why.
+  if (!finishing_ && tls_.outSize() > 0) send(socket_.get(), tls_.out(), tls_.outSize(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  socket_.Reset();
+  MoverNews ending = told_;
+  ending.moved = outgoing_.moved + incoming_.moved;
+  ending.bytes = incoming_.TakeBytes();
+  ending.closed = true;
+  ending.failure = tls_.failure();
+  ending.error = outgoing_.error != 0 ? outgoing_.error : tls_.error();
+  Orders orders;
+  std::unique_ptr<NewsAnswer> answer;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    over_ = true;
+    wake_.Reset();
+    orders = std::exchange(orders_, {});
+    answer = std::move(asked_);
+    if (answer) answer->news = std::move(ending);
+    else ending_ = std::move(ending);
+  }
+  for (auto& say : orders.says) {
+    say->Refuse();
+    state_->Post(std::move(say));
+  }
+  for (auto& release : orders.releases) state_->Post(std::move(release));
+  if (answer) state_->Post(std::move(answer));
+}
+
+}  // namespace flocker
+
+#endif

@@ -1,0 +1,189 @@
+#include "data_session.h"
+
+#include "arguments.h"
+#include "data_mover.h"
+#include "transfer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+namespace flocker {
+
+namespace {
+
+/** dataSessionProblem(): why openSession() can't be used here, or null. */
+Napi::Value Problem(const Napi::CallbackInfo& info) {
+  std::string problem = OpensslProblem();
+  if (problem.empty()) return info.Env().Null();
+  return Napi::String::New(info.Env(), problem);
+}
+
+/** duplicate(descriptor): a copy, which is the caller's to close */
+Napi::Value Duplicate(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  int copy = fcntl(arguments.Int(0), F_DUPFD_CLOEXEC, 0);
+  if (!arguments.ok()) return {};
+  if (copy >= 0) return Napi::Number::New(info.Env(), copy);
+  napi_throw_error(info.Env(), "ERR_SYSTEM", strerror(errno));
+  return {};
+}
+
+#ifdef FLOCKER_ZFS_OPENSSL
+
+constexpr size_t kKeySize = 32;
+
+void Release(napi_env, void* data, void*) {
+  auto* shared = static_cast<std::shared_ptr<DataMover>*>(data);
+  (*shared)->Cancel();
+  delete shared;
+}
+
+DataMover* MoverOf(const Napi::CallbackInfo& info) {
+  void* shared = nullptr;
+  if (napi_get_value_external(info.Env(), info[0], &shared) != napi_ok) {
+    napi_throw_type_error(info.Env(), "ERR_INVALID_ARG_TYPE", "argument 0 must be a data session");
+    return nullptr;
+  }
+  return static_cast<std::shared_ptr<DataMover>*>(shared)->get();
+}
+
+/**
+ * openSession(descriptor, server, key, keyBytes): a data session over a copy of a socket's descriptor, between two ends that have a key of
+ * 32 bytes in common.
+ */
+Napi::Value OpenSession(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  UniqueFd socket(fcntl(arguments.Int(0), F_DUPFD_CLOEXEC, 0));
+  int error = socket ? 0 : errno;
+  TlsSession::Settings settings{-1, arguments.Flag(1), std::vector<uint8_t>(kKeySize), 0};
+  if (!arguments.Bytes(2, settings.key.data(), kKeySize)) return {};
+  settings.keyBytes = arguments.BigInt(3);
+  if (!arguments.ok()) return {};
+  State* state = State::Of(env);
+  auto mover = std::make_shared<DataMover>(state);
+  if (error == 0) error = mover->Start(std::move(socket), std::move(settings));
+  if (error != 0) {
+    napi_throw_error(env, "ERR_SYSTEM", error < 0 ? mover->failure().c_str() : strerror(error));
+    return {};
+  }
+  state->Register(mover);
+  auto* shared = new std::shared_ptr<DataMover>(std::move(mover));
+  napi_value value = nullptr;
+  if (napi_create_external(env, shared, Release, nullptr, &value) != napi_ok) {
+    Release(env, shared, nullptr);
+    return {};
+  }
+  return Napi::Value(env, value);
+}
+
+/** The promise for an answer that the mover is given. */
+template <typename Given>
+Napi::Value Submit(const Napi::CallbackInfo& info, DataMover* mover, void (DataMover::*give)(std::unique_ptr<Given>),
+                   std::unique_ptr<Given> answer) {
+  napi_value promise = State::Of(info.Env())->Expect(info.Env(), answer.get());
+  if (promise == nullptr) return {};
+  (mover->*give)(std::move(answer));
+  return Napi::Value(info.Env(), promise);
+}
+
+/** sessionNews(session, bytes): what MoverNews says, once there is any; with or without bytes. One call at a time. */
+Napi::Value News(const Napi::CallbackInfo& info) {
+  DataMover* mover = MoverOf(info);
+  if (mover == nullptr) return {};
+  auto answer = std::make_unique<NewsAnswer>();
+  napi_value promise = State::Of(info.Env())->Expect(info.Env(), answer.get());
+  if (promise == nullptr) return {};
+  mover->Ask(std::move(answer), info[1].ToBoolean().Value());
+  return Napi::Value(info.Env(), promise);
+}
+
+/** sessionWant(session): the call that is under way may bring bytes, too */
+void Want(const Napi::CallbackInfo& info) {
+  if (DataMover* mover = MoverOf(info)) mover->Want();
+}
+
+/** sessionSay(session, buffers) */
+Napi::Value Say(const Napi::CallbackInfo& info) {
+  DataMover* mover = MoverOf(info);
+  if (mover == nullptr) return {};
+  return Submit(info, mover, &DataMover::Say, std::make_unique<SayAnswer>(info.Env(), info[1]));
+}
+
+/** sessionFeed(session, transfer, limited): false where the transfer is closed */
+Napi::Value Feed(const Napi::CallbackInfo& info) {
+  DataMover* mover = MoverOf(info);
+  Transfer* transfer = mover == nullptr ? nullptr : TransferOf(info, 1);
+  if (transfer == nullptr) return {};
+  auto pipe = transfer->Lend();
+  if (pipe) mover->Feed(pipe, info[2].ToBoolean().Value());
+  return Napi::Boolean::New(info.Env(), pipe != nullptr);
+}
+
+/** sessionGrant(session, bytes) */
+void Grant(const Napi::CallbackInfo& info) {
+  DataMover* mover = MoverOf(info);
+  if (mover == nullptr) return;
+  Arguments arguments(info);
+  uint64_t bytes = arguments.BigInt(1);
+  if (arguments.ok()) mover->Grant(bytes);
+}
+
+/** sessionDrain(session, transfer, left): false where the transfer is closed */
+Napi::Value Drain(const Napi::CallbackInfo& info) {
+  DataMover* mover = MoverOf(info);
+  Transfer* transfer = mover == nullptr ? nullptr : TransferOf(info, 1);
+  if (transfer == nullptr) return {};
+  Arguments arguments(info);
+  int left = arguments.Int(2);
+  if (!arguments.ok()) return {};
+  auto pipe = transfer->Lend();
+  if (pipe) mover->Drain(pipe, left);
+  return Napi::Boolean::New(info.Env(), pipe != nullptr);
+}
+
+/** sessionRelease(session): resolves when the session has let go of its pipe */
+Napi::Value ReleasePipe(const Napi::CallbackInfo& info) {
+  DataMover* mover = MoverOf(info);
+  if (mover == nullptr) return {};
+  return Submit(info, mover, &DataMover::Release, std::make_unique<ReleaseAnswer>());
+}
+
+/** sessionFinish(session, last, milliseconds) */
+void Finish(const Napi::CallbackInfo& info) {
+  DataMover* mover = MoverOf(info);
+  if (mover == nullptr) return;
+  Arguments arguments(info);
+  auto last = arguments.List(1);
+  int milliseconds = arguments.Int(2);
+  if (arguments.ok()) mover->Finish(std::vector<char>(last.begin(), last.end()), milliseconds);
+}
+
+/** sessionDestroy(session) */
+void Destroy(const Napi::CallbackInfo& info) {
+  if (DataMover* mover = MoverOf(info)) mover->Cancel();
+}
+
+#endif
+
+}  // namespace
+
+void ExportDataSessions(Napi::Env env, Napi::Object exports) {
+  auto add = [&](const char* name, auto function) { exports.Set(name, Napi::Function::New(env, function, name)); };
+  add("dataSessionProblem", Problem);
+  add("duplicate", Duplicate);
+#ifdef FLOCKER_ZFS_OPENSSL
+  add("openSession", OpenSession);
+  add("sessionNews", News);
+  add("sessionWant", Want);
+  add("sessionSay", Say);
+  add("sessionFeed", Feed);
+  add("sessionGrant", Grant);
+  add("sessionDrain", Drain);
+  add("sessionRelease", ReleasePipe);
+  add("sessionFinish", Finish);
+  add("sessionDestroy", Destroy);
+#endif
+}
+
+}  // namespace flocker

@@ -1,0 +1,60 @@
+#include "mover_answers.h"
+
+#include <errno.h>
+
+#include "outcome.h"
+
+namespace flocker {
+
+namespace {
+
+void SetFlag(napi_env env, napi_value object, const char* name, bool flag) {
+  napi_value value = nullptr;
+  if (flag && napi_get_boolean(env, true, &value) == napi_ok) napi_set_named_property(env, object, name, value);
+}
+
+}  // namespace
+
+napi_value NewsAnswer::Value(napi_env env) {
+  Outcome outcome;
+  outcome.error = news.error;
+  outcome.number = news.moved;
+  if (!news.failure.empty()) outcome.text = news.failure;
+  napi_value object = outcome.ToObject(env), bytes = nullptr;
+  if (object == nullptr) return nullptr;
+  if (!news.bytes.empty() &&
+      napi_create_buffer_copy(env, news.bytes.size(), news.bytes.data(), nullptr, &bytes) == napi_ok) {
+    napi_set_named_property(env, object, "bytes", bytes);
+  }
+  SetFlag(env, object, "sourceEnded", news.sourceEnded);
+  SetFlag(env, object, "sinkFull", news.sinkFull);
+  SetFlag(env, object, "hungry", news.hungry);
+  SetFlag(env, object, "ended", news.ended);
+  SetFlag(env, object, "closed", news.closed);
+  return object;
+}
+
+SayAnswer::SayAnswer(napi_env env, napi_value buffers) {
+  uint32_t length = 0;
+  napi_get_array_length(env, buffers, &length);
+  for (uint32_t i = 0; i < length; i++) {
+    napi_value element;
+    void* data = nullptr;
+    size_t size = 0;
+    bool readable = napi_get_element(env, buffers, i, &element) == napi_ok &&
+                    napi_get_buffer_info(env, element, &data, &size) == napi_ok;
+    // A stream that lacks a part must not pass for a whole one.
+    if (!readable) error_ = EINVAL;
+    else if (size > 0) parts_.push_back({data, size});
+  }
+  napi_create_reference(env, buffers, 1, &array_);
+}
+
+napi_value SayAnswer::Value(napi_env env) {
+  napi_delete_reference(env, array_);
+  Outcome outcome;
+  outcome.error = error_;
+  return outcome.ToObject(env);
+}
+
+}  // namespace flocker

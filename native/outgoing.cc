@@ -1,0 +1,143 @@
+#include "outgoing.h"
+
+#ifdef FLOCKER_ZFS_OPENSSL
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "frame_cutter.h"
+
+namespace flocker {
+
+namespace {
+
+/** A frame fills its TLS records; more at once is slower, for the caches of the processor. */
+constexpr size_t kFrameSize = 8 * 16384;
+constexpr size_t kHeader = FrameCutter::kHeaderSize;
+/** ZFS writes its records one by one. A part of a frame waits so long for the rest. */
+constexpr int kGatherMilliseconds = 5;
+
+}  // namespace
+
+void Outgoing::Feed(std::shared_ptr<PipeEnd> source, bool limited) {
+  source_ = std::move(source);
+  limited_ = limited;
+  frame_.resize(kFrameSize);
+}
+
+void Outgoing::Refuse() {
+  for (auto& answer : says_) leaving_.push_back(std::move(answer));
+  says_.clear();
+  for (auto& answer : leaving_) {
+    answer->Refuse();
+    state_->Post(std::move(answer));
+  }
+  leaving_.clear();
+}
+
+bool Outgoing::Step(TlsSession& tls, int socket, int64_t now) {
+  bool filled = tls.outSize() == 0 && Fill(tls, now);
+  bool flushed = !failed && tls.outSize() > 0 && Flush(tls, socket);
+  return filled || flushed;
+}
+
+bool Outgoing::Fill(TlsSession& tls, int64_t now) {
+  sourceWaits_ = false;
+  if (!says_.empty()) {
+    FillFromSays(tls);
+    return true;
+  }
+  return source_ != nullptr && FillFromSource(tls, now);
+}
+
+void Outgoing::Encrypt(TlsSession& tls, const char* data, size_t size) {
+  if (!tls.Write(data, size)) failed = true;
+}
+
+/** As much of what was said as one frame would be. */
+void Outgoing::FillFromSays(TlsSession& tls) {
+  size_t left = kFrameSize;
+  while (left > 0 && !says_.empty() && !failed) {
+    const auto& parts = says_.front()->parts();
+    if (part_ == parts.size()) {
+      leaving_.push_back(std::move(says_.front()));
+      says_.pop_front();
+      part_ = at_ = 0;
+      continue;
+    }
+    size_t size = std::min(left, parts[part_].iov_len - at_);
+    Encrypt(tls, static_cast<const char*>(parts[part_].iov_base) + at_, size);
+    left -= size;
+    at_ += size;
+    if (at_ < parts[part_].iov_len) continue;
+    part_ += 1;
+    at_ = 0;
+  }
+}
+
+bool Outgoing::FillFromSource(TlsSession& tls, int64_t now) {
+  bool read = Gather(now);
+  bool full = size_ == kFrameSize - kHeader || (limited_ && size_ == granted_);
+  if (size_ > 0 && (full || ended || now >= until_)) {
+    FrameCutter::PutHeader(frame_.data(), FrameCutter::kData, static_cast<uint32_t>(size_));
+    Encrypt(tls, frame_.data(), kHeader + size_);
+    moved += size_;
+    if (limited_) granted_ -= size_;
+    size_ = 0;
+    read = true;
+  }
+  if (ended) source_.reset();
+  return read;
+}
+
+/** Reads as much as is there and fits; whether there was anything new. */
+bool Outgoing::Gather(int64_t now) {
+  bool any = false;
+  for (;;) {
+    size_t most = kFrameSize - kHeader;
+    if (limited_) most = std::min<uint64_t>(most, granted_);
+    if (most == 0) hungry = true;
+    if (size_ >= most) return any;
+    ssize_t count = read(source_->get(), frame_.data() + kHeader + size_, most - size_);
+    if (count > 0) {
+      if (size_ == 0) until_ = now + kGatherMilliseconds;
+      size_ += count;
+      any = true;
+      continue;
+    }
+    if (count == 0) ended = true;
+    else if (errno == EAGAIN) sourceWaits_ = true;
+    else {
+      failed = true;
+      error = errno;
+    }
+    return any || ended;
+  }
+}
+
+int Outgoing::Milliseconds(int64_t now) const {
+  if (source_ == nullptr || size_ == 0) return -1;
+  return static_cast<int>(std::max<int64_t>(0, until_ - now));
+}
+
+bool Outgoing::Flush(TlsSession& tls, int socket) {
+  ssize_t count = send(socket, tls.out(), tls.outSize(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (count < 0) {
+    if (errno == EAGAIN) return false;
+    failed = true;
+    error = errno;
+    return false;
+  }
+  tls.Sent(count);
+  if (tls.outSize() > 0) return true;
+  for (auto& answer : leaving_) state_->Post(std::move(answer));
+  leaving_.clear();
+  return true;
+}
+
+}  // namespace flocker
+
+#endif

@@ -1,0 +1,68 @@
+#pragma once
+
+#include "openssl.h"
+
+#ifdef FLOCKER_ZFS_OPENSSL
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "mover_answers.h"
+#include "pipe_end.h"
+#include "tls_session.h"
+
+namespace flocker {
+
+/** What a mover sends: what JavaScript says, and between that what comes out of a pipe, as DATA frames. The mover's thread's own. */
+class Outgoing {
+ public:
+  explicit Outgoing(State* state) : state_(state) {}
+  ~Outgoing() { Refuse(); }
+
+  void Say(std::unique_ptr<SayAnswer> answer) { says_.push_back(std::move(answer)); }
+  void Feed(std::shared_ptr<PipeEnd> source, bool limited);
+  void Grant(uint64_t bytes) { granted_ += bytes; }
+  /** Takes nothing more from the pipe. */
+  void Drop() { source_.reset(); }
+  /** What was said and not sent can't be any more. */
+  void Refuse();
+
+  /** Sends what it can; whether there was anything. An error is in `error`, or the session's. */
+  bool Step(TlsSession& tls, int socket, int64_t now);
+  /** Whether everything has left. */
+  bool empty(const TlsSession& tls) const { return says_.empty() && tls.outSize() == 0; }
+
+  /** The pipe to wait for, or -1; how long a part of a frame may wait for the rest, or -1. */
+  int waitsFor() const { return sourceWaits_ && source_ ? source_->get() : -1; }
+  int Milliseconds(int64_t now) const;
+
+  uint64_t moved = 0;
+  bool ended = false;
+  bool hungry = false;
+  bool failed = false;
+  int error = 0;
+
+ private:
+  bool Fill(TlsSession& tls, int64_t now);
+  void Encrypt(TlsSession& tls, const char* data, size_t size);
+  void FillFromSays(TlsSession& tls);
+  bool FillFromSource(TlsSession& tls, int64_t now);
+  bool Gather(int64_t now);
+  bool Flush(TlsSession& tls, int socket);
+
+  State* const state_;
+  std::deque<std::unique_ptr<SayAnswer>> says_;
+  size_t part_ = 0, at_ = 0;                        // of the first of them
+  std::vector<std::unique_ptr<SayAnswer>> leaving_;  // encrypted, and not sent yet
+  std::shared_ptr<PipeEnd> source_;
+  bool limited_ = false, sourceWaits_ = false;
+  uint64_t granted_ = 0;
+  std::vector<char> frame_;
+  size_t size_ = 0;  // of what is gathered for the frame
+  int64_t until_ = 0;
+};
+
+}  // namespace flocker
+
+#endif
