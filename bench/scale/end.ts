@@ -4,17 +4,26 @@ import { EventEmitter, once } from 'node:events'
 import { closeSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { z } from 'zod'
-import { connect, type DataOffer, defineMethod, handle, listen, loadCredentials } from '../../src/transport/index.js'
+import {
+  connect,
+  type DataOffer,
+  defineMethod,
+  handle,
+  listen,
+  loadCredentials,
+  type PlaneChoice,
+  pipeSink,
+  pipeSource,
+} from '../../src/transport/index.js'
 import { type Used, watch } from '../frame/watch.js'
 import { makePipe } from '../tools/pipe.js'
-import { type Plane, planeOption, sink, source } from '../wire/pipes.js'
 
 export interface Order {
   role: 'send' | 'receive'
   credentials: string
   peer: string
   port: number
-  plane: Plane
+  plane: PlaneChoice
   transfers: number
   /** Of each transfer. */
   bytes: number
@@ -32,30 +41,34 @@ async function told(said: Said): Promise<void> {
 }
 
 /** A pipe from which so many zeros come. */
-function zeros(bytes: number, plane: Plane): Readable {
+function zeros(bytes: number): Readable {
   const { read, write } = makePipe()
   spawn('head', ['-c', `${bytes}`, '/dev/zero'], { stdio: ['ignore', write, 'inherit'] })
   closeSync(write)
-  return source(read, plane)
+  const source = pipeSource(read)
+  closeSync(read)
+  return source
 }
 
 /** A pipe to a program that throws everything away. */
-function nowhere(plane: Plane): Writable {
+function nowhere(): Writable {
   const { read, write } = makePipe()
   spawn('cat', { stdio: [read, 'ignore', 'inherit'] })
   closeSync(read)
-  return sink(write, plane)
+  const sink = pipeSink(write)
+  closeSync(write)
+  return sink
 }
 
 async function send({ credentials, peer, port, plane, transfers, bytes }: Order): Promise<void> {
   const target = { host, port, credentials: await loadCredentials(credentials), expectIdentity: peer }
-  await using connection = await connect({ ...target, ...planeOption(plane) })
+  await using connection = await connect({ ...target, dataPlane: plane })
   const one = async (from: Readable): Promise<void> => {
     const { ticket } = await connection.request(offer, {})
     await (await connection.openData(ticket)).send(from)
   }
   // Starting programs holds up the event loop, which is not what is to be seen.
-  const sources = Array.from({ length: transfers }, () => zeros(bytes, plane))
+  const sources = Array.from({ length: transfers }, () => zeros(bytes))
   await told({ port })
   const ended = watch()
   await Promise.all(sources.map(one))
@@ -64,7 +77,7 @@ async function send({ credentials, peer, port, plane, transfers, bytes }: Order)
 
 async function receive({ credentials, plane, transfers }: Order): Promise<void> {
   const finished = new EventEmitter()
-  const sinks = Array.from({ length: transfers }, () => nowhere(plane))
+  const sinks = Array.from({ length: transfers }, nowhere)
   let left = transfers
   const take = async (made: DataOffer): Promise<void> => {
     await (await made.channel()).receive(sinks.pop() as Writable)
@@ -77,7 +90,7 @@ async function receive({ credentials, plane, transfers }: Order): Promise<void> 
     return { ticket: made.ticket }
   })
   const options = { host, port: 0, credentials: await loadCredentials(credentials), handlers: [handler] }
-  await using server = await listen({ ...options, ...planeOption(plane) })
+  await using server = await listen({ ...options, dataPlane: plane })
   const all = once(finished, 'all')
   await told({ port: server.port })
   const ended = watch()

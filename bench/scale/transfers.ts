@@ -9,7 +9,7 @@ import type { Sample, Section } from '../frame/result.js'
 import { type Contender, interleave } from '../frame/rounds.js'
 import type { Used } from '../frame/watch.js'
 import { javascriptLabel, nativeLabel } from '../wire/ours.js'
-import { hasNativePlane, type Plane } from '../wire/pipes.js'
+import { nativeProblem, type PlaneChoice } from '../wire/plane.js'
 import type { Order, Said } from './end.js'
 
 const mebibyte = 1024 ** 2
@@ -73,8 +73,8 @@ async function withCredentials<T>(use: (directory: string) => Promise<T>): Promi
   }
 }
 
-const planes: readonly { label: string; plane: Plane }[] = [
-  ...(hasNativePlane ? [{ label: nativeLabel, plane: 'auto' as const }] : []),
+const planes: readonly { label: string; plane: PlaneChoice }[] = [
+  ...(nativeProblem === undefined ? [{ label: nativeLabel, plane: 'auto' as const }] : []),
   { label: javascriptLabel, plane: 'javascript' },
 ]
 

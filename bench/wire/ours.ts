@@ -2,14 +2,14 @@
 import { join } from 'node:path'
 import type { Wire } from './contender.js'
 import { type Order, outputDescriptor } from './end.js'
-import { hasNativePlane, type Plane } from './pipes.js'
+import { nativeProblem, type PlaneChoice } from './plane.js'
 
 export const nativeLabel = 'flocker-zfs, native'
 export const javascriptLabel = 'flocker-zfs, JavaScript'
 
 const redirected = ['sh', '-c', `exec "$@" ${outputDescriptor}>&1 >&2`, 'sh']
 
-function wire(label: string, plane: Plane, missing?: string): Wire {
+function wire(label: string, plane: PlaneChoice, missing?: string): Wire {
   return {
     label,
     missing,
@@ -34,7 +34,4 @@ function wire(label: string, plane: Plane, missing?: string): Wire {
   }
 }
 
-export const ours: readonly Wire[] = [
-  wire(nativeLabel, 'auto', hasNativePlane ? undefined : 'this build has no native data plane'),
-  wire(javascriptLabel, 'javascript'),
-]
+export const ours: readonly Wire[] = [wire(nativeLabel, 'auto', nativeProblem), wire(javascriptLabel, 'javascript')]
