@@ -25,7 +25,7 @@ export const listing: Benchmark = {
       FLOCKER_ZFS_EMBEDDED_LIBRARY: (await build(release)).library,
     }
     const rows: Row[] = []
-    for (const x of quick ? [1000] : [1000, 5000, 20_000]) {
+    for (const x of quick ? [1000] : [1000, 3000, 10_000]) {
       const order: Order = { snapshots: x, rounds: 3 }
       const listed = await ask<Listed>(join(__dirname, 'listing-program.js'), order, environment)
       const samples = listed.map(({ seconds, delayP99, delayMaximum, peakRss }) => ({
