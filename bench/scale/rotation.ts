@@ -101,7 +101,7 @@ export const rotation: Benchmark = {
     const directory = await mkdtemp(join(tmpdir(), 'flocker-zfs-bench-'))
     try {
       const rows = await compare(directory, bytes, context.quick ? 1 : 5, context)
-      const about = `${bytes / mebibyte} MiB over loopback, from memory to nowhere, with the JavaScript data plane and both ends in one process. Ratios below 1 in CPU: plain is cheaper.`
+      const about = `${bytes / mebibyte} MiB over loopback, from memory to nowhere through streams of JavaScript, with the default data plane and both ends in one process. Ratios below 1 in CPU: plain is cheaper.`
       return { sections: [{ title: 'The same stream, moved with care', about, measures, rows, ours: plainLabel }] }
     } finally {
       await rm(directory, { recursive: true, force: true })
