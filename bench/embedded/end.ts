@@ -1,8 +1,7 @@
 /**
- * One end of a transfer, in a process of its own that has a pool open: says `ready` to its parent, waits for its word, does its
- * part, and says that it is `done`.
+ * One end of a transfer, in a process of its own that has a pool open: says that it is ready, waits for its word, does its part, and
+ * says how many bytes it has moved.
  */
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { connect, createServer, Socket } from 'node:net'
@@ -11,13 +10,14 @@ import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Host, openHost, pushVolume } from '../../src/index.js'
 import { receive, send, snapshot } from '../../src/lzc/index.js'
-import { mebibyte } from '../report.js'
+import { pipeEnd } from '../frame/child.js'
+import { type Content, fill } from './fill.js'
 
 export interface Order {
   role: 'fill' | keyof typeof roles
   directory: string
-  /** The volume. */
-  name: string
+  /** The volume, named after what is in it. */
+  name: Content
   mebibytes: number
   /** What an end that listens said. */
   port?: number
@@ -28,8 +28,6 @@ export type Said = { ready: number } | { done: number }
 /** As pushVolume sends. */
 const flags = { largeBlocks: true, embedded: true, compressed: true }
 const word = 'bench'
-/** Standard input and output would do, but other streams of Node.js's may be on them. */
-export const pipeEnd = 4
 
 function openEnd(directory: string, pool: 'alpha' | 'beta'): Promise<Host> {
   return openHost({ embedded: join(directory, pool), pool, credentials: join(directory, 'certs', pool) })
@@ -43,19 +41,6 @@ async function told(port = 0): Promise<void> {
   const go = once(process, 'message')
   say({ ready: port })
   await go
-}
-
-/** A volume of random bytes; or of blocks of which half is random and half is text. */
-async function fill(host: Host, { name, mebibytes }: Order): Promise<void> {
-  const size = mebibytes * mebibyte
-  const volume = await host.createVolume(name, { size, properties: { volblocksize: '64K', compression: 'lz4' } })
-  for (let i = 0; i < mebibytes; i++) {
-    const bytes = randomBytes(mebibyte)
-    for (let at = 0; name !== 'random' && at < mebibyte; at += 4096)
-      bytes.fill(`the same words, ${i} times `, at, at + 2048)
-    await volume.write(i * mebibyte, bytes)
-  }
-  await snapshot(`${volume.dataset}@${word}`)
 }
 
 const sendTo = async ({ name }: Order, to: Writable): Promise<number> => {
@@ -114,7 +99,12 @@ const roles = {
 async function main(order: Order): Promise<void> {
   const atHome = ['fill', 'pipeSend', 'tcpSend', 'push'].includes(order.role)
   await using host = await openEnd(order.directory, atHome ? 'alpha' : 'beta')
-  if (order.role === 'fill') return await fill(host, order)
+  if (order.role === 'fill') {
+    const volume = await fill(host, order.name, order.mebibytes, order.name)
+    await snapshot(`${volume.dataset}@${word}`)
+    process.disconnect()
+    return
+  }
   const done = await roles[order.role](order, host)
   const heard = once(process, 'message')
   say({ done })

@@ -1,3 +1,4 @@
+import { ZfsError } from '../errors.js'
 import { create, exists } from '../lzc/index.js'
 
 /**
@@ -13,6 +14,9 @@ export async function ensureParents(dataset: string, root: string): Promise<void
     // A pool's own root dataset exists as long as the pool does.
     if (!parent.includes('/') || (await exists(parent))) continue
     const mountpoint = parent === root ? { mountpoint: `/${root.slice(root.lastIndexOf('/') + 1)}` } : {}
-    await create(parent, { properties: { canmount: 'off', ...mountpoint } })
+    await create(parent, { properties: { canmount: 'off', ...mountpoint } }).catch((error: unknown) => {
+      // Somebody else who needs it, perhaps we ourselves for another volume, has made it in the meantime.
+      if (!(error instanceof ZfsError && error.code === 'EXISTS')) throw error
+    })
   }
 }

@@ -48,6 +48,14 @@ test('a volume is its own record', () =>
     assert.is((await failure(alpha.inspectVolume('disk'))).code, 'RECORD_INVALID')
   }))
 
+test('the first volumes of a host may be made, and arrive, all at once', () =>
+  withTwo(async ({ alpha, beta, toBeta }) => {
+    const names = ['a', 'b', 'c', 'x/y/d', 'x/y/e']
+    const volumes = await Promise.all(names.map((name) => alpha.createVolume(name, { size: '8M' })))
+    await Promise.all(volumes.map((volume) => pushVolume(volume, toBeta)))
+    assert.equal((await beta.listVolumes()).map(({ name }) => name).sort(), names)
+  }))
+
 test('resize, clone and destroy', () =>
   withTwo(async ({ alpha }) => {
     const disk = await alpha.createVolume('disk', { size: 8 * mebibyte, metadata: { of: 'disk' } })

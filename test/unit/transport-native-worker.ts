@@ -8,7 +8,9 @@ async function main(): Promise<void> {
   const scope = new Scope()
   const { channels } = await pair(scope, Cluster.of(workerData.directory))
   const { near, far } = await channels()
-  void near.send(pipeSource(openSync('/dev/zero', 'r')), { onBytes: (bytes) => bytes > 1_000_000n && parentPort?.postMessage('moving') })
+  void near.send(pipeSource(openSync('/dev/zero', 'r')), {
+    onBytes: (bytes) => bytes > 1_000_000n && parentPort?.postMessage('moving'),
+  })
   void far.receive(pipeSink(openSync('/dev/null', 'w')))
 }
 
