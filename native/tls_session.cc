@@ -4,9 +4,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include <algorithm>
-#include <fstream>
 
 namespace flocker {
 
@@ -19,16 +19,20 @@ constexpr uint64_t kLeastCounted = 4096;
 
 constexpr char kIdentity[] = "flocker-zfs";
 
+bool HasAes() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("aes");
+#elif defined(__aarch64__)
+  return (getauxval(AT_HWCAP) & HWCAP_AES) != 0;
+#else
+  return false;
+#endif
+}
+
 /** AES-128-GCM where the processor has instructions for it; without them ChaCha20 is several times faster. */
 const char* CipherSuites() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    bool flags = line.compare(0, 5, "flags") == 0 || line.compare(0, 8, "Features") == 0;
-    if (flags && (line + " ").find(" aes ") != std::string::npos) {
-      return "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
-    }
-  }
-  return "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+  return HasAes() ? "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
+                  : "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
 }
 
 }  // namespace

@@ -5,6 +5,7 @@ import type { Carrier, PlaneName } from './carrier.js'
 import type { DataChannel, DataLink, Successors, TransferOptions } from './data-plane.js'
 import { Receiver } from './receiver.js'
 import { Sender } from './sender.js'
+import { LINGER_MILLISECONDS } from './settings.js'
 
 export class Channel implements DataChannel {
   /** Resolves when all its connections are gone. */
@@ -45,6 +46,12 @@ export class Channel implements DataChannel {
     this.#stop.abort(error ?? new AbortError('The data channel was destroyed'))
     // A transfer in work tells its peer and closes the connection itself.
     if (!this.#used) this.#link.carrier.destroy()
+  }
+
+  /** The peer has ended the control connection in order: what is on its way on this one has so long to arrive. */
+  leave(error: FlockerError): void {
+    const late = setTimeout(() => this.destroy(error), LINGER_MILLISECONDS)
+    void this.closed.then(() => clearTimeout(late))
   }
 
   async #run(options: TransferOptions, transfer: (options: TransferOptions) => Promise<bigint>): Promise<bigint> {

@@ -282,7 +282,10 @@ class ClientConnection implements Connection {
 
   #ended(reason: FlockerError): void {
     for (const pending of this.#pending.values()) pending.reject(reason)
-    for (const channel of this.#channels) channel.destroy(reason)
+    for (const channel of this.#channels) {
+      if (this.#link.leftInOrder) channel.leave(reason)
+      else channel.destroy(reason)
+    }
   }
 }
 

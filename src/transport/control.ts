@@ -1,4 +1,5 @@
 /** One end of a control connection: framed messages both ways, heartbeats, and one error for its end. */
+import { setMaxListeners } from 'node:events'
 import type { TLSSocket } from 'node:tls'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
@@ -33,6 +34,7 @@ export class ControlLink<T extends Message> {
   readonly #end = new AbortController()
   #sent = 0
   #received = 0
+  #left = false
   #resolveEnded: (error: FlockerError | undefined) => void = () => undefined
 
   constructor(
@@ -40,6 +42,8 @@ export class ControlLink<T extends Message> {
     readonly options: ControlOptions<T>,
   ) {
     const { peer, heartbeat, messageBytes } = options
+    // Every data connection that is being opened listens.
+    setMaxListeners(0, this.#end.signal)
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
@@ -62,6 +66,11 @@ export class ControlLink<T extends Message> {
   /** Bytes that went over the more used of the connection's two keys. */
   get carried(): number {
     return Math.max(this.#sent, this.#received)
+  }
+
+  /** Whether the peer has ended the connection in order: what its data connections still say comes before they close. */
+  get leftInOrder(): boolean {
+    return this.#left
   }
 
   /** Notes that the peer gave a sign of life elsewhere. */
@@ -129,6 +138,7 @@ export class ControlLink<T extends Message> {
 
   #bye(message: { error?: Parameters<typeof fromWire>[0] | undefined }): void {
     const { peer } = this.options
+    this.#left = message.error === undefined
     const error = message.error === undefined ? undefined : fromWire(message.error, peer)
     const reason = error ?? new TransportError('PEER_LOST', `${peer} closed the connection`, { peer })
     this.#finish(error, Buffer.alloc(0), reason)

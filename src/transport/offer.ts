@@ -74,13 +74,14 @@ export class Offer implements DataOffer {
     this.fail(new AbortError('The offer of a data connection was cancelled'))
   }
 
-  /** Withdraws the ticket and destroys the channel; whoever waits gets the error. */
-  fail(error: FlockerError): void {
+  /** Withdraws the ticket and destroys the channel, in order or at once; whoever waits gets the error. */
+  fail(error: FlockerError, inOrder = false): void {
     if (this.#failure) return
     this.#failure = error
     clearTimeout(this.#timer)
     this.#ticket.withdraw()
     if (this.#channel === undefined) this.#options.onFailed()
+    else if (inOrder) this.#channel.leave(error)
     else this.#channel.destroy(error)
     for (const waiter of [...this.#waiters]) waiter.reject(error)
   }

@@ -156,7 +156,8 @@ export class Receiver extends Transfer {
   readonly #finished = (error?: Error | null): void => {
     if (this.settled) return
     if (error) {
-      this.#sinkFailed(error)
+      // A sink that had failed already can't be ended; what it failed with counts.
+      this.#sinkFailed(this.sink.errored ?? error)
       return
     }
     this.sink.off('close', this.#sinkClosed)

@@ -192,6 +192,6 @@ export class ServedConnection implements ServerConnection {
 
   #ended(reason: FlockerError): void {
     for (const { stop } of this.#running.values()) stop.abort(reason)
-    for (const offer of [...this.#offers.keys()]) offer.fail(reason)
+    for (const offer of [...this.#offers.keys()]) offer.fail(reason, this.#link.leftInOrder)
   }
 }

@@ -176,6 +176,41 @@ test(
 )
 
 test(
+  'a sink that fails just before the end of the stream is told of by its own error',
+  scoped(async (scope) => {
+    const { channels } = await pair(scope, cluster)
+    const { near, far } = await channels()
+    const full = new ZfsError('NO_SPACE', 'tank is full', { dataset: 'tank/a' })
+    const sink = new Writable({
+      write(_, __, done) {
+        // It has failed; that it is told only once the kernel has let go, after the end has arrived.
+        this.destroy(full)
+        done()
+      },
+      destroy: (error, done) => void setTimeout(() => done(error), 300),
+    })
+    const receiving = failure(far.receive(sink))
+    assert.is((await failure(near.send(Readable.from([randomBytes(1000)])))).code, 'NO_SPACE')
+    assert.is((await receiving).code, 'NO_SPACE')
+  }),
+)
+
+test(
+  'a goodbye, of either end, does not overtake a confirmation',
+  scoped(async (scope) => {
+    for (let n = 0; n < 6; n += 1) {
+      const { channels, connection, server } = await pair(scope, cluster)
+      const { near, far } = await channels()
+      const [from, to] = n % 2 === 0 ? [near, far] : [far, near]
+      const sending = from.send(Readable.from([randomBytes(1000)]))
+      assert.is(await to.receive(new HashSink()), 1000n)
+      void (n % 2 === 0 ? server : connection).close()
+      assert.is(await sending, 1000n)
+    }
+  }),
+)
+
+test(
   'garbled bytes are noticed, named, and not used',
   scoped(async (scope) => {
     let link: FaultyLink | undefined
