@@ -2,7 +2,7 @@
 import type { Logger } from 'pino'
 import { ArgumentError } from './errors.js'
 import type { Router } from './routing/index.js'
-import type { Credentials, Rule } from './transport/index.js'
+import type { Credentials, PlaneChoice, Rule } from './transport/index.js'
 import type { OwnershipRegistry } from './volumes/index.js'
 
 /** The TCP port that agents listen on unless told otherwise. */
@@ -24,6 +24,11 @@ export interface HostOptions {
   credentials: string | Credentials
   /** Where to log; silent by default. */
   logger?: Logger
+  /**
+   * What moves the bytes of streams between the network and ZFS at this end: `auto`, the default, is the native data plane where this Node.js
+   * has what it needs, and Node.js's own TLS elsewhere; `javascript` is Node.js's own TLS. Peers need not have the same. docs/protocol.md
+   */
+  dataPlane?: PlaneChoice
   /**
    * The addresses of the other hosts of the cluster. A volume that one of them may have been promoted to own, while this host was away, is
    * served once all of those have been asked; and a handoff that a crash has interrupted is ended with them. docs/ownership.md

@@ -435,7 +435,7 @@ export class Host implements AsyncDisposable {
   async connect(address: string, options: ConnectOptions = {}): Promise<Peer> {
     const { host, port } = parseAddress(address)
     const { credentials, logger } = this
-    const target = { host, port, credentials, hello: this.#hello(), logger, ...options }
+    const target = { host, port, credentials, hello: this.#hello(), logger, ...this.#plane(), ...options }
     const connection = await connect(target)
     const { signal: _, ...again } = { ...target, expectIdentity: connection.identity }
     const peer: Peer = new Peer(connection, this.local, async (signal) => {
@@ -450,6 +450,11 @@ export class Host implements AsyncDisposable {
     this.#peers.add(peer)
     this.#forget(peer, connection)
     return peer
+  }
+
+  #plane(): Pick<HostOptions, 'dataPlane'> {
+    const { dataPlane } = this.options
+    return dataPlane === undefined ? {} : { dataPlane }
   }
 
   /**
@@ -471,6 +476,7 @@ export class Host implements AsyncDisposable {
         ...serveContainers({ ...this.local, rules: options.authorize }, this.#containers),
       ],
       logger,
+      ...this.#plane(),
     })
     this.#servers.add(server)
     return server
