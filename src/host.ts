@@ -119,7 +119,7 @@ export class Host implements AsyncDisposable {
     private readonly logger: Logger,
     private readonly closePool: () => Promise<void>,
     private readonly peerAddresses: readonly string[],
-    private readonly options: Pick<HostOptions, 'registry' | 'engine' | 'router' | 'address'>,
+    private readonly options: Pick<HostOptions, 'registry' | 'engine' | 'router' | 'address' | 'dataPlane'>,
   ) {
     const { identity } = credentials
     const { registry, engine, router, address = certifiedAddress(credentials) } = options
