@@ -37,6 +37,7 @@ constexpr const char* kFunctions[] = {
     "SSL_key_update",
     "SSL_new",
     "SSL_read_ex",
+    "SSL_session_reused",
     "SSL_set_accept_state",
     "SSL_set_bio",
     "SSL_set_connect_state",

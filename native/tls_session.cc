@@ -89,7 +89,11 @@ bool TlsSession::Attach() {
 
 TlsSession::Result TlsSession::Handshake() {
   ERR_clear_error();
-  return Judge(SSL_do_handshake(ssl_));
+  Result result = Judge(SSL_do_handshake(ssl_));
+  // A peer that has not the key could offer a certificate in its place, which nobody would verify.
+  if (result != Result::kDone || SSL_session_reused(ssl_) == 1) return result;
+  failure_ = "ERR_SSL_NO_COMMON_KEY";
+  return Result::kFailed;
 }
 
 bool TlsSession::Write(const char* data, size_t size) {

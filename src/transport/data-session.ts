@@ -105,6 +105,8 @@ function reconnect(socket: Socket, psk: Buffer, { role, milliseconds }: SessionE
   return new Promise((resolve) => {
     const settle = (secured: TLSSocket): void => {
       clearTimeout(late)
+      // A peer that has not the key could offer a certificate in its place, which nobody would verify.
+      if (!secured.destroyed && !secured.isSessionReused()) secured.destroy(noCommonKey())
       psk.fill(0)
       tune(secured)
       secured.on('error', () => undefined)
@@ -113,7 +115,7 @@ function reconnect(socket: Socket, psk: Buffer, { role, milliseconds }: SessionE
     const late = setTimeout(() => socket.destroy(), milliseconds)
     if (role === 'client') {
       const pskCallback = () => ({ psk, identity: PSK_IDENTITY })
-      const secured = tlsConnect({ ...options, socket, pskCallback, checkServerIdentity: () => undefined })
+      const secured = tlsConnect({ ...options, socket, pskCallback, checkServerIdentity: noCommonKey })
       for (const event of ['secureConnect', 'error', 'close']) secured.once(event, () => settle(secured))
       return
     }
@@ -126,3 +128,7 @@ function reconnect(socket: Socket, psk: Buffer, { role, milliseconds }: SessionE
     server.emit('connection', socket)
   })
 }
+
+/** Of an end whose peer had not the key. */
+const noCommonKey = (): Error =>
+  Object.assign(new Error('The peer does not have the key of the data session'), { code: 'ERR_SSL_NO_COMMON_KEY' })
