@@ -55,9 +55,9 @@ bool DataMover::Order(Change change) {
 }
 
 void DataMover::Ask(std::unique_ptr<NewsAnswer> answer, bool bytes) {
-  bool taken = Order([&](Orders&) {
-    asked_ = std::move(answer);
-    wanted_ = bytes;
+  bool taken = Order([&](Orders& orders) {
+    orders.asked = std::move(answer);
+    orders.wanted = bytes;
   });
   if (taken) return;
   answer->news = ending_;
@@ -65,7 +65,7 @@ void DataMover::Ask(std::unique_ptr<NewsAnswer> answer, bool bytes) {
 }
 
 void DataMover::Want() {
-  Order([&](Orders&) { wanted_ = true; });
+  Order([&](Orders& orders) { orders.wanted = true; });
 }
 
 void DataMover::Say(std::unique_ptr<SayAnswer> answer) {
@@ -128,6 +128,9 @@ bool DataMover::TakeOrders() {
     if (cancelled_) return false;
     orders = std::exchange(orders_, {});
   }
+  // With what else was ordered, neither before it nor after: who has a pipe filled wants no bytes of what goes there.
+  if (orders.asked) asked_ = std::move(orders.asked);
+  wanted_ = orders.wanted.value_or(wanted_);
   for (auto& answer : orders.says) outgoing_.Say(std::move(answer));
   if (orders.source) outgoing_.Feed(std::move(orders.source), orders.limited);
   outgoing_.Grant(orders.granted);
@@ -164,7 +167,7 @@ bool DataMover::Step() {
   if (finishing_) {
     busy = Finishing() || busy;
   } else {
-    busy = incoming_.Step(tls_, Wanted()) || busy;
+    busy = incoming_.Step(tls_, asked_ && wanted_) || busy;
   }
   if (outgoing_.failed && brokenSince_ == 0) brokenSince_ = now_;
   done_ = done_ || incoming_.failed || (outgoing_.failed && (incoming_.ended || finishing_ || Broken()));
@@ -242,11 +245,6 @@ int DataMover::Milliseconds(int64_t now) {
   return static_cast<int>(least);
 }
 
-bool DataMover::Wanted() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return asked_ != nullptr && wanted_;
-}
-
 /** Whether there is anything that JavaScript should know now. */
 bool DataMover::HasNews() {
   if (incoming_.hasBytes() || done_) return true;
@@ -259,13 +257,8 @@ bool DataMover::HasNews() {
 }
 
 void DataMover::Publish() {
-  if (done_ || !HasNews()) return;
-  std::unique_ptr<NewsAnswer> answer;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    answer = std::move(asked_);
-  }
-  if (answer == nullptr) return;
+  if (asked_ == nullptr || done_ || !HasNews()) return;
+  std::unique_ptr<NewsAnswer> answer = std::move(asked_);
   told_.moved = outgoing_.moved + incoming_.moved;
   told_.sourceEnded = outgoing_.ended;
   told_.ended = incoming_.ended;
@@ -291,13 +284,13 @@ void DataMover::Close() {
   ending.failure = tls_.failure();
   ending.error = outgoing_.error != 0 ? outgoing_.error : tls_.error();
   Orders orders;
-  std::unique_ptr<NewsAnswer> answer;
+  std::unique_ptr<NewsAnswer> answer = std::move(asked_);
   {
     std::lock_guard<std::mutex> lock(mutex_);
     over_ = true;
     wake_.Reset();
     orders = std::exchange(orders_, {});
-    answer = std::move(asked_);
+    if (orders.asked) answer = std::move(orders.asked);
     if (answer) answer->news = std::move(ending);
     else ending_ = std::move(ending);
   }

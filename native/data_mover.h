@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "incoming.h"
@@ -52,6 +53,8 @@ class DataMover : public Resource {
  private:
   /** What JavaScript wants of the thread. */
   struct Orders {
+    std::unique_ptr<NewsAnswer> asked;
+    std::optional<bool> wanted;
     std::vector<std::unique_ptr<SayAnswer>> says;
     std::vector<std::unique_ptr<ReleaseAnswer>> releases;
     std::shared_ptr<PipeEnd> source, sink;
@@ -76,7 +79,6 @@ class DataMover : public Resource {
   void DropPipes();
   void Wait();
   int Milliseconds(int64_t now);
-  bool Wanted();
   void Publish();
   bool HasNews();
   void Close();
@@ -87,8 +89,6 @@ class DataMover : public Resource {
 
   std::mutex mutex_;
   Orders orders_;
-  std::unique_ptr<NewsAnswer> asked_;
-  bool wanted_ = false;
   bool cancelled_ = false;
   bool over_ = false;  // nobody takes orders any more
   MoverNews ending_;   // for whoever asks then
@@ -98,6 +98,8 @@ class DataMover : public Resource {
   TlsSession tls_;
   Outgoing outgoing_;
   Incoming incoming_;
+  std::unique_ptr<NewsAnswer> asked_;
+  bool wanted_ = false;
   int64_t now_ = 0;
   bool secured_ = false, done_ = false;
   bool finishing_ = false, saidLast_ = false, halfClosed_ = false;

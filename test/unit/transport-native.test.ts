@@ -277,6 +277,31 @@ test(
 )
 
 test(
+  'byte for byte, however the sink comes by its pipe: short streams, many at once',
+  scoped(async (scope) => {
+    const { channels } = await pair(scope, cluster)
+    const bytes = randomBytes(700_000)
+    const one = async ({ near, far }: { near: DataChannel; far: DataChannel }): Promise<void> => {
+      const own = new Scope()
+      const { read, write } = await pipe(own)
+      const sink = pipeSink(write.fd)
+      await write.close()
+      const taken = read.createReadStream().toArray()
+      await Promise.all([
+        near.send(Readable.from([bytes.subarray(0, 100_000), bytes.subarray(100_000)])),
+        far.receive(sink),
+      ])
+      assert.ok(Buffer.concat(await taken).equals(bytes))
+      await own.close()
+    }
+    for (let n = 0; n < 40; n += 1) {
+      const four = [await channels(), await channels(), await channels(), await channels()]
+      await Promise.all(four.map(one))
+    }
+  }),
+)
+
+test(
   'a hundred transfers, some of which fail, leave no thread and no descriptor',
   scoped(async (scope) => {
     const { channels } = await pair(scope, cluster)
