@@ -15,8 +15,9 @@ namespace flocker {
 
 namespace {
 
-/** How often JavaScript is told of progress alone. */
+/** How often JavaScript is told of progress alone: after so long, or so much. */
 constexpr int kProgressMilliseconds = 50;
+constexpr uint64_t kProgressBytes = 4 * 1024 * 1024;
 /** For how long a sink has to take nothing before JavaScript is told. */
 constexpr int kFullMilliseconds = 500;
 
@@ -252,8 +253,8 @@ bool DataMover::HasNews() {
   if (outgoing_.hungry) return true;
   bool full = sinkFullSince_ != 0 && now_ - sinkFullSince_ >= kFullMilliseconds;
   if (full != told_.sinkFull) return true;
-  bool moved = outgoing_.moved + incoming_.moved != told_.moved;
-  return moved && now_ - published_ >= kProgressMilliseconds;
+  uint64_t moved = outgoing_.moved + incoming_.moved - told_.moved;
+  return moved >= kProgressBytes || (moved > 0 && now_ - published_ >= kProgressMilliseconds);
 }
 
 void DataMover::Publish() {

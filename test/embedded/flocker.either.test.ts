@@ -27,6 +27,7 @@ test('1: a receive that fails is not taken for one that succeeded, and its copy 
     const cut = new AbortController()
     const handoff = handoffVolume(disk, toBeta, {
       signal: cut.signal,
+      limit: 32_000_000,
       onProgress: ({ bytes }) => {
         if (bytes > 4_000_000n) cut.abort()
       },

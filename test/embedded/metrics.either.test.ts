@@ -40,6 +40,7 @@ test('streams are counted on either side, with how they ended; the lag is read f
       const peer = await alpha.connect(address)
       let done = false
       const broken = pushVolume(volume, peer, {
+        limit: 64 * mebibyte,
         onProgress: ({ bytes }) => {
           if (done || bytes < 24n * BigInt(mebibyte)) return
           done = true

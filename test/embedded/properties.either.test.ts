@@ -232,7 +232,7 @@ test('a stream that is gone on with brings them too, as they are by then', () =>
       const onProgress = ({ bytes }: { bytes: bigint }): void => {
         if (bytes > 6n * BigInt(mebibyte)) pause.abort()
       }
-      const error = await failure(push({ signal: pause.signal, onAbort: 'keep', onProgress }))
+      const error = await failure(push({ signal: pause.signal, onAbort: 'keep', onProgress, limit: 32 * mebibyte }))
       assert.is(error.code, 'ABORTED')
     }
     const finish = async (): Promise<void> => {

@@ -36,7 +36,7 @@ async function interrupted(alpha: Host, agent: Agent, interrupt: (peer: Peer) =>
     done = true
     interrupt(peer)
   }
-  return await failure(pullVolume('disk', peer, { ...options, onProgress }))
+  return await failure(pullVolume('disk', peer, { limit: 96 * mebibyte, ...options, onProgress }))
 }
 
 /** The marks and cursors on the source: none pending, one cursor of alpha's at this snapshot. */

@@ -118,7 +118,7 @@ async function interrupted(
     done = true
     interrupt(peer)
   }
-  return await failure(pushVolume(volume, peer, { ...options, onProgress }))
+  return await failure(pushVolume(volume, peer, { limit: 96 * mebibyte, ...options, onProgress }))
 }
 
 async function withInterruptible(
