@@ -164,7 +164,7 @@ bool DataMover::Step() {
     return true;
   }
   if (!secured_ && !Secure()) return false;
-  bool busy = !outgoing_.failed && outgoing_.Step(tls_, socket_.get(), now_);
+  bool busy = !outgoing_.failed && outgoing_.Step(tls_, now_);
   if (finishing_) {
     busy = Finishing() || busy;
   } else {
@@ -178,11 +178,7 @@ bool DataMover::Step() {
 /** Goes on with the handshake; whether it is over and went well. */
 bool DataMover::Secure() {
   auto result = tls_.Handshake();
-  while (tls_.outSize() > 0) {
-    ssize_t count = send(socket_.get(), tls_.out(), tls_.outSize(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (count < 0) break;
-    tls_.Sent(count);
-  }
+  while (tls_.outSize() > 0 && tls_.Flush() == 0) continue;
   secured_ = result == TlsSession::Result::kDone;
   done_ = !secured_ && result != TlsSession::Result::kAgain;
   return secured_;
@@ -241,9 +237,16 @@ int DataMover::Milliseconds(int64_t now) {
   if (gathering >= 0) until(gathering);
   if (finishing_) until(deadline_ - now);
   if (brokenSince_ != 0) until(brokenSince_ + kBrokenMilliseconds - now);
-  if (outgoing_.moved + incoming_.moved != told_.moved) until(published_ + kProgressMilliseconds - now);
+  if (Moved() != told_.moved) until(published_ + kProgressMilliseconds - now);
   if (sinkFullSince_ != 0 && !told_.sinkFull) until(sinkFullSince_ + kFullMilliseconds - now);
   return static_cast<int>(least);
+}
+
+/** Of the stream; a mover has one end of a pipe. */
+uint64_t DataMover::Moved() const { return outgoing_.moved + incoming_.moved; }
+
+bool DataMover::SinkFull() const {
+  return sinkFullSince_ != 0 && now_ - sinkFullSince_ >= kFullMilliseconds;
 }
 
 /** Whether there is anything that JavaScript should know now. */
@@ -251,19 +254,18 @@ bool DataMover::HasNews() {
   if (incoming_.hasBytes() || done_) return true;
   if (outgoing_.ended != told_.sourceEnded || incoming_.ended != told_.ended) return true;
   if (outgoing_.hungry) return true;
-  bool full = sinkFullSince_ != 0 && now_ - sinkFullSince_ >= kFullMilliseconds;
-  if (full != told_.sinkFull) return true;
-  uint64_t moved = outgoing_.moved + incoming_.moved - told_.moved;
+  if (SinkFull() != told_.sinkFull) return true;
+  uint64_t moved = Moved() - told_.moved;
   return moved >= kProgressBytes || (moved > 0 && now_ - published_ >= kProgressMilliseconds);
 }
 
 void DataMover::Publish() {
   if (asked_ == nullptr || done_ || !HasNews()) return;
   std::unique_ptr<NewsAnswer> answer = std::move(asked_);
-  told_.moved = outgoing_.moved + incoming_.moved;
+  told_.moved = Moved();
   told_.sourceEnded = outgoing_.ended;
   told_.ended = incoming_.ended;
-  told_.sinkFull = sinkFullSince_ != 0 && now_ - sinkFullSince_ >= kFullMilliseconds;
+  told_.sinkFull = SinkFull();
   answer->news = told_;
   answer->news.hungry = std::exchange(outgoing_.hungry, false);
   answer->news.bytes = incoming_.TakeBytes();
@@ -276,10 +278,10 @@ void DataMover::Close() {
   DropPipes();
   outgoing_.Refuse();
   // Where TLS failed, the alert that says why.
-  if (!finishing_ && tls_.outSize() > 0) send(socket_.get(), tls_.out(), tls_.outSize(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (!finishing_ && tls_.outSize() > 0) tls_.Flush();
   socket_.Reset();
   MoverNews ending = told_;
-  ending.moved = outgoing_.moved + incoming_.moved;
+  ending.moved = Moved();
   ending.bytes = incoming_.TakeBytes();
   ending.closed = true;
   ending.failure = tls_.failure();

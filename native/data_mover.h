@@ -80,6 +80,8 @@ class DataMover : public Resource {
   void Wait();
   int Milliseconds(int64_t now);
   void Publish();
+  uint64_t Moved() const;
+  bool SinkFull() const;
   bool HasNews();
   void Close();
 

@@ -1,7 +1,5 @@
 #include "mover_answers.h"
 
-#include <errno.h>
-
 #include "outcome.h"
 
 namespace flocker {
@@ -34,24 +32,8 @@ napi_value NewsAnswer::Value(napi_env env) {
   return object;
 }
 
-SayAnswer::SayAnswer(napi_env env, napi_value buffers) {
-  uint32_t length = 0;
-  napi_get_array_length(env, buffers, &length);
-  for (uint32_t i = 0; i < length; i++) {
-    napi_value element;
-    void* data = nullptr;
-    size_t size = 0;
-    bool readable = napi_get_element(env, buffers, i, &element) == napi_ok &&
-                    napi_get_buffer_info(env, element, &data, &size) == napi_ok;
-    // A stream that lacks a part must not pass for a whole one.
-    if (!readable) error_ = EINVAL;
-    else if (size > 0) parts_.push_back({data, size});
-  }
-  napi_create_reference(env, buffers, 1, &array_);
-}
-
 napi_value SayAnswer::Value(napi_env env) {
-  napi_delete_reference(env, array_);
+  buffers_.Release(env);
   Outcome outcome;
   outcome.error = error_;
   return outcome.ToObject(env);

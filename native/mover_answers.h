@@ -1,11 +1,10 @@
 #pragma once
 
-#include <sys/uio.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "held_buffers.h"
 #include "state.h"
 
 namespace flocker {
@@ -40,15 +39,14 @@ class NewsAnswer : public Answer {
 /** Bytes that JavaScript has for the peer, which must not be changed until it is answered: they have left, or can't. `{ errno }` */
 class SayAnswer : public Answer {
  public:
-  SayAnswer(napi_env env, napi_value buffers);
+  SayAnswer(napi_env env, napi_value buffers) : buffers_(env, buffers), error_(buffers_.error) {}
   napi_value Value(napi_env env) override;
 
-  const std::vector<iovec>& parts() const { return parts_; }
+  const std::vector<iovec>& parts() const { return buffers_.parts; }
   void Refuse() { error_ = ECANCELED; }
 
  private:
-  std::vector<iovec> parts_;
-  napi_ref array_ = nullptr;
+  HeldBuffers buffers_;
   int error_ = 0;
 };
 

@@ -3,7 +3,6 @@
 #ifdef FLOCKER_ZFS_OPENSSL
 
 #include <errno.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,9 +37,9 @@ void Outgoing::Refuse() {
   leaving_.clear();
 }
 
-bool Outgoing::Step(TlsSession& tls, int socket, int64_t now) {
+bool Outgoing::Step(TlsSession& tls, int64_t now) {
   bool filled = tls.outSize() == 0 && Fill(tls, now);
-  bool flushed = !failed && tls.outSize() > 0 && Flush(tls, socket);
+  bool flushed = !failed && tls.outSize() > 0 && Flush(tls);
   return filled || flushed;
 }
 
@@ -123,15 +122,13 @@ int Outgoing::Milliseconds(int64_t now) const {
   return static_cast<int>(std::max<int64_t>(0, until_ - now));
 }
 
-bool Outgoing::Flush(TlsSession& tls, int socket) {
-  ssize_t count = send(socket, tls.out(), tls.outSize(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (count < 0) {
-    if (errno == EAGAIN) return false;
-    failed = true;
-    error = errno;
+bool Outgoing::Flush(TlsSession& tls) {
+  int errorOfSocket = tls.Flush();
+  if (errorOfSocket != 0) {
+    failed = errorOfSocket != EAGAIN;
+    if (failed) error = errorOfSocket;
     return false;
   }
-  tls.Sent(count);
   if (tls.outSize() > 0) return true;
   for (auto& answer : leaving_) state_->Post(std::move(answer));
   leaving_.clear();

@@ -29,7 +29,7 @@ class Outgoing {
   void Refuse();
 
   /** Sends what it can; whether there was anything. An error is in `error`, or the session's. */
-  bool Step(TlsSession& tls, int socket, int64_t now);
+  bool Step(TlsSession& tls, int64_t now);
   /** Whether everything has left. */
   bool empty(const TlsSession& tls) const { return says_.empty() && tls.outSize() == 0; }
 
@@ -49,7 +49,7 @@ class Outgoing {
   void FillFromSays(TlsSession& tls);
   bool FillFromSource(TlsSession& tls, int64_t now);
   bool Gather(int64_t now);
-  bool Flush(TlsSession& tls, int socket);
+  bool Flush(TlsSession& tls);
 
   State* const state_;
   std::deque<std::unique_ptr<SayAnswer>> says_;

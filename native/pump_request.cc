@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "held_buffers.h"
 #include "outcome.h"
 
 namespace flocker {
@@ -118,28 +119,13 @@ class ReadRequest : public PumpRequest {
 /** `{ errno }`. EPIPE: the kernel has stopped reading, and the receive's own result says why. */
 class WriteRequest : public PumpRequest {
  public:
-  /** Holds on to the buffers, which must not be changed until the answer. */
-  WriteRequest(napi_env env, napi_value array) {
-    uint32_t length = 0;
-    napi_get_array_length(env, array, &length);
-    for (uint32_t i = 0; i < length; i++) {
-      napi_value element;
-      void* data = nullptr;
-      size_t size = 0;
-      bool readable = napi_get_element(env, array, i, &element) == napi_ok &&
-                      napi_get_buffer_info(env, element, &data, &size) == napi_ok;
-      // A stream that lacks a part must not pass for a whole one.
-      if (!readable) error_ = EINVAL;
-      else if (size > 0) parts_.push_back({data, size});
-    }
-    napi_create_reference(env, array, 1, &array_);
-  }
+  WriteRequest(napi_env env, napi_value array) : buffers_(env, array), error_(buffers_.error) {}
 
   void Perform(int end, int wake) override {
     size_t first = 0;
-    while (first < parts_.size() && error_ == 0) {
-      int count = static_cast<int>(std::min<size_t>(parts_.size() - first, IOV_MAX));
-      ssize_t written = writev(end, &parts_[first], count);
+    while (first < parts().size() && error_ == 0) {
+      int count = static_cast<int>(std::min<size_t>(parts().size() - first, IOV_MAX));
+      ssize_t written = writev(end, &parts()[first], count);
       if (written >= 0) {
         first = Advance(first, written);
       } else if (errno == EAGAIN) {
@@ -153,7 +139,7 @@ class WriteRequest : public PumpRequest {
   void Refuse() override { error_ = ECANCELED; }
 
   napi_value Value(napi_env env) override {
-    napi_delete_reference(env, array_);
+    buffers_.Release(env);
     Outcome outcome;
     outcome.error = error_;
     return outcome.ToObject(env);
@@ -161,16 +147,17 @@ class WriteRequest : public PumpRequest {
 
  private:
   size_t Advance(size_t first, size_t written) {
-    while (first < parts_.size() && written >= parts_[first].iov_len) written -= parts_[first++].iov_len;
-    if (first < parts_.size()) {
-      parts_[first].iov_base = static_cast<char*>(parts_[first].iov_base) + written;
-      parts_[first].iov_len -= written;
+    while (first < parts().size() && written >= parts()[first].iov_len) written -= parts()[first++].iov_len;
+    if (first < parts().size()) {
+      parts()[first].iov_base = static_cast<char*>(parts()[first].iov_base) + written;
+      parts()[first].iov_len -= written;
     }
     return first;
   }
 
-  std::vector<iovec> parts_;
-  napi_ref array_ = nullptr;
+  std::vector<iovec>& parts() { return buffers_.parts; }
+
+  HeldBuffers buffers_;
   int error_ = 0;
 };
 

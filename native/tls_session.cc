@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -132,11 +133,15 @@ void TlsSession::Close() {
   SSL_shutdown(ssl_);
 }
 
-void TlsSession::Sent(size_t count) {
+int TlsSession::Flush() {
+  ssize_t count = send(settings_.socket, out_.data() + outAt_, outSize(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (count < 0) return errno;
   outAt_ += count;
-  if (outAt_ < out_.size()) return;
-  out_.clear();
-  outAt_ = 0;
+  if (outAt_ == out_.size()) {
+    out_.clear();
+    outAt_ = 0;
+  }
+  return 0;
 }
 
 TlsSession::Result TlsSession::Judge(int result) {

@@ -42,10 +42,10 @@ class TlsSession {
   /** Says that nothing more comes. */
   void Close();
 
-  /** What waits to be sent. */
-  const char* out() const { return out_.data() + outAt_; }
+  /** Bytes that wait to be sent. */
   size_t outSize() const { return out_.size() - outAt_; }
-  void Sent(size_t count);
+  /** Sends as many of them as the socket takes at once. Returns 0 or an errno, EAGAIN where it takes none now. */
+  int Flush();
 
   /** Why something failed: Node.js's code for an error of OpenSSL's, or else an errno. */
   const std::string& failure() const { return failure_; }

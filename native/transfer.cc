@@ -108,7 +108,6 @@ class TransferHandle {
     }
     return Napi::Value(env, value);
   }
-
 };
 
 /** `{ transfer, result }`. Throws where no pipe or no thread could be had. */
