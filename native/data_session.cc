@@ -2,6 +2,7 @@
 
 #include "arguments.h"
 #include "data_mover.h"
+#include "resource_handle.h"
 #include "transfer.h"
 
 #include <errno.h>
@@ -32,19 +33,10 @@ Napi::Value Duplicate(const Napi::CallbackInfo& info) {
 
 constexpr size_t kKeySize = 32;
 
-void Release(napi_env, void* data, void*) {
-  auto* shared = static_cast<std::shared_ptr<DataMover>*>(data);
-  (*shared)->Cancel();
-  delete shared;
-}
+using MoverHandle = ResourceHandle<DataMover>;
 
 DataMover* MoverOf(const Napi::CallbackInfo& info) {
-  void* shared = nullptr;
-  if (napi_get_value_external(info.Env(), info[0], &shared) != napi_ok) {
-    napi_throw_type_error(info.Env(), "ERR_INVALID_ARG_TYPE", "argument 0 must be a data session");
-    return nullptr;
-  }
-  return static_cast<std::shared_ptr<DataMover>*>(shared)->get();
+  return MoverHandle::Unwrap(info, 0, "argument 0 must be a data session");
 }
 
 /**
@@ -68,13 +60,7 @@ Napi::Value OpenSession(const Napi::CallbackInfo& info) {
     return {};
   }
   state->Register(mover);
-  auto* shared = new std::shared_ptr<DataMover>(std::move(mover));
-  napi_value value = nullptr;
-  if (napi_create_external(env, shared, Release, nullptr, &value) != napi_ok) {
-    Release(env, shared, nullptr);
-    return {};
-  }
-  return Napi::Value(env, value);
+  return MoverHandle::Wrap(env, std::move(mover));
 }
 
 /** The promise for an answer that the mover is given. */

@@ -10,6 +10,7 @@
 #include "key.h"
 #include "operations.h"
 #include "pump_request.h"
+#include "resource_handle.h"
 
 namespace flocker {
 
@@ -90,25 +91,7 @@ class ReceiveOperation : public Operation {
   Outcome outcome_;
 };
 
-/** What JavaScript holds of a Transfer. Collected, it cancels. */
-class TransferHandle {
- public:
-  static void Release(napi_env, void* data, void*) {
-    auto* shared = static_cast<std::shared_ptr<Transfer>*>(data);
-    (*shared)->Cancel();
-    delete shared;
-  }
-
-  static Napi::Value Wrap(Napi::Env env, std::shared_ptr<Transfer> transfer) {
-    auto* shared = new std::shared_ptr<Transfer>(std::move(transfer));
-    napi_value value = nullptr;
-    if (napi_create_external(env, shared, Release, nullptr, &value) != napi_ok) {
-      Release(env, shared, nullptr);
-      return {};
-    }
-    return Napi::Value(env, value);
-  }
-};
+using TransferHandle = ResourceHandle<Transfer>;
 
 /** `{ transfer, result }`. Throws where no pipe or no thread could be had. */
 template <typename Kernel>
@@ -227,12 +210,7 @@ Napi::Value Cancel(const Napi::CallbackInfo& info) {
 }  // namespace
 
 Transfer* TransferOf(const Napi::CallbackInfo& info, size_t index) {
-  void* shared = nullptr;
-  if (napi_get_value_external(info.Env(), info[index], &shared) != napi_ok) {
-    napi_throw_type_error(info.Env(), "ERR_INVALID_ARG_TYPE", "one of the arguments must be a transfer");
-    return nullptr;
-  }
-  return static_cast<std::shared_ptr<Transfer>*>(shared)->get();
+  return TransferHandle::Unwrap(info, index, "one of the arguments must be a transfer");
 }
 
 Transfer::~Transfer() {

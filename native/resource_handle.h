@@ -1,0 +1,45 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <utility>
+
+#include "state.h"
+
+namespace flocker {
+
+/** What JavaScript holds of a resource. Collected, it cancels. */
+template <typename Held>
+class ResourceHandle {
+ public:
+  /** Empty where there is no memory. */
+  static Napi::Value Wrap(Napi::Env env, std::shared_ptr<Held> resource) {
+    auto* shared = new std::shared_ptr<Held>(std::move(resource));
+    napi_value value = nullptr;
+    if (napi_create_external(env, shared, Release, nullptr, &value) != napi_ok) {
+      Release(env, shared, nullptr);
+      return {};
+    }
+    return Napi::Value(env, value);
+  }
+
+  /** The resource that an argument is, or null with an exception thrown. */
+  static Held* Unwrap(const Napi::CallbackInfo& info, size_t index, const char* wanted) {
+    void* shared = nullptr;
+    if (napi_get_value_external(info.Env(), info[index], &shared) == napi_ok) {
+      return static_cast<std::shared_ptr<Held>*>(shared)->get();
+    }
+    napi_throw_type_error(info.Env(), "ERR_INVALID_ARG_TYPE", wanted);
+    return nullptr;
+  }
+
+ private:
+  static void Release(napi_env, void* data, void*) {
+    auto* shared = static_cast<std::shared_ptr<Held>*>(data);
+    (*shared)->Cancel();
+    delete shared;
+  }
+};
+
+}  // namespace flocker
