@@ -125,7 +125,7 @@ export function connectError(
   if (code in REASONS) return tls(`its certificate ${REASONS[code]}${when(code, certificate)}`, advice(code))
   const alert = ALERTS.find(([pattern]) => pattern.test(code))
   if (alert) return tls(alert[1], advice(code))
-  if (code.startsWith('ERR_SSL') || code === 'EPROTO') return tls(code, advice(''))
+  if (isTlsFailure(code)) return tls(code, advice(''))
   const said = error instanceof Error ? error.message || code : String(error)
   if (secured)
     return new TransportError('PEER_LOST', `${where} closed the connection before it said hello`, { cause: error })
@@ -133,11 +133,14 @@ export function connectError(
   return new TransportError('PEER_UNREACHABLE', `${where} can't be reached: ${said}`, { next, cause: error })
 }
 
+/** Whether it was TLS that failed: Node.js says EPROTO where it finds that out while it writes. */
+const isTlsFailure = (code: string): boolean => code.startsWith('ERR_SSL') || code === 'EPROTO'
+
 /** Why an established connection broke: `GARBLED` if TLS found bytes that were changed on the way, else `PEER_LOST`. */
 export function lostError(error: unknown, peer: string, what = 'The connection'): FlockerError {
   if (error instanceof FlockerError) return error
-  if (codeOf(error).startsWith('ERR_SSL')) return garbledError(`${what} with ${peer}`, error, peer)
   const code = codeOf(error)
+  if (isTlsFailure(code)) return garbledError(`${what} with ${peer}`, error, peer)
   const how = code === '' ? 'closed by the other side' : `lost (${code})`
   return new TransportError('PEER_LOST', `${what} with ${peer} was ${how}`, { peer, cause: error })
 }
