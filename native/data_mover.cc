@@ -112,6 +112,7 @@ void DataMover::Cancel() {
 }
 
 void DataMover::Run() {
+  Thread::WorkInBackground();
   while (TakeOrders() && !done_) {
     now_ = NowMilliseconds();
     bool busy = Step();
@@ -233,10 +234,12 @@ int DataMover::Milliseconds(int64_t now) {
   auto until = [&](int64_t milliseconds) {
     if (least < 0 || milliseconds < least) least = std::max<int64_t>(0, milliseconds);
   };
+  // Nothing is due that can't be done then: it would be due again at once, and for ever.
   int gathering = outgoing_.Milliseconds(now);
-  if (gathering >= 0) until(gathering);
+  if (gathering >= 0 && tls_.outSize() == 0) until(gathering);
   if (finishing_) until(deadline_ - now);
   if (brokenSince_ != 0) until(brokenSince_ + kBrokenMilliseconds - now);
+  if (asked_ == nullptr) return static_cast<int>(least);
   if (Moved() != told_.moved) until(published_ + kProgressMilliseconds - now);
   if (sinkFullSince_ != 0 && !told_.sinkFull) until(sinkFullSince_ + kFullMilliseconds - now);
   return static_cast<int>(least);

@@ -48,11 +48,11 @@ Napi::Value OpenSession(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   UniqueFd socket(fcntl(arguments.Int(0), F_DUPFD_CLOEXEC, 0));
   int error = socket ? 0 : errno;
-  TlsSession::Settings settings{-1, arguments.Flag(1), std::vector<uint8_t>(kKeySize), 0};
+  State* state = State::Of(env);
+  TlsSession::Settings settings{state->tls(), -1, arguments.Flag(1), std::vector<uint8_t>(kKeySize), 0};
   if (!arguments.Bytes(2, settings.key.data(), kKeySize)) return {};
   settings.keyBytes = arguments.BigInt(3);
   if (!arguments.ok()) return {};
-  State* state = State::Of(env);
   auto mover = std::make_shared<DataMover>(state);
   if (error == 0) error = mover->Start(std::move(socket), std::move(settings));
   if (error != 0) {

@@ -69,6 +69,13 @@ bool State::Open(LoadFailure* failure) {
   return open_;
 }
 
+#ifdef FLOCKER_ZFS_OPENSSL
+const std::shared_ptr<TlsContext>& State::tls() {
+  if (tls_ == nullptr) tls_ = TlsContext::Make();
+  return tls_;
+}
+#endif
+
 napi_value State::Expect(napi_env env, Answer* answer) {
   napi_value promise = nullptr;
   if (napi_create_promise(env, &answer->deferred_, &promise) != napi_ok) return nullptr;

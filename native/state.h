@@ -11,6 +11,7 @@
 #include "block_pool.h"
 #include "library.h"
 #include "thread.h"
+#include "tls_context.h"
 
 namespace flocker {
 
@@ -76,6 +77,11 @@ class State {
 
   const std::shared_ptr<BlockPool>& blocks() const { return blocks_; }
 
+#ifdef FLOCKER_ZFS_OPENSSL
+  /** Null where there is none to be had, of which OpenSSL's error queue says why. */
+  const std::shared_ptr<TlsContext>& tls();
+#endif
+
   /** Takes part in the environment's end until all other owners have let go of it. */
   void Register(const std::shared_ptr<Resource>& resource);
 
@@ -90,6 +96,9 @@ class State {
   std::string engine_;  // the embedded engine's path; empty for the kernel
   std::unique_ptr<Library> library_;
   bool open_ = false;
+#ifdef FLOCKER_ZFS_OPENSSL
+  std::shared_ptr<TlsContext> tls_;
+#endif
 
   napi_threadsafe_function wake_ = nullptr;
   size_t expected_ = 0;                            // promises not yet settled; keeps the event loop alive

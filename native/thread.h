@@ -1,7 +1,9 @@
 #pragma once
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <functional>
 #include <memory>
@@ -39,12 +41,24 @@ class Thread {
     return 0;
   }
 
+  /**
+   * For a calling thread that moves bytes: others come first, above all the JavaScript thread, which has little to do and should do it at
+   * once. And it does not interrupt whoever wakes it (SCHED_BATCH, sched(7)), who may have more for it in a moment: with many threads that
+   * would be a switch for every few KiB.
+   */
+  static void WorkInBackground() {
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNicer);
+    sched_param parameters{};
+    sched_setscheduler(0, SCHED_BATCH, &parameters);
+  }
+
   void Join() {
     if (std::exchange(joinable_, false)) pthread_join(thread_, nullptr);
   }
 
  private:
   static constexpr size_t kStackSize = 512 * 1024;
+  static constexpr int kNicer = 5;
 
   static void* Enter(void* argument) {
     std::unique_ptr<std::function<void()>> body(static_cast<std::function<void()>*>(argument));

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -13,35 +12,13 @@ namespace flocker {
 
 namespace {
 
-/** What is read from the socket at once: many records for one call. */
-constexpr size_t kReadAhead = 256 * 1024;
 /** What is written counts for no less, so that a key is changed long before it has made 2^24.5 records (RFC 8446, section 5.5). */
 constexpr uint64_t kLeastCounted = 4096;
-
-constexpr char kIdentity[] = "flocker-zfs";
-
-bool HasAes() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("aes");
-#elif defined(__aarch64__)
-  return (getauxval(AT_HWCAP) & HWCAP_AES) != 0;
-#else
-  return false;
-#endif
-}
-
-/** AES-128-GCM where the processor has instructions for it; without them ChaCha20 is several times faster. */
-const char* CipherSuites() {
-  return HasAes() ? "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
-                  : "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
-}
 
 }  // namespace
 
 TlsSession::~TlsSession() {
   if (ssl_ != nullptr) SSL_free(ssl_);
-  if (context_ != nullptr) SSL_CTX_free(context_);
-  if (method_ != nullptr) BIO_meth_free(method_);
   // Through a volatile pointer, which no optimiser leaves out.
   volatile uint8_t* key = settings_.key.data();
   for (size_t i = 0; i < settings_.key.size(); i++) key[i] = 0;
@@ -49,34 +26,17 @@ TlsSession::~TlsSession() {
 
 bool TlsSession::Open(Settings settings) {
   settings_ = std::move(settings);
-    ERR_clear_error();
-  if (Configure() && Attach()) return true;
+  ERR_clear_error();
+  if (settings_.context != nullptr && Attach()) return true;
   Fail();
   return false;
 }
 
-bool TlsSession::Configure() {
-  context_ = SSL_CTX_new(TLS_method());
-  if (context_ == nullptr) return false;
-  SSL_CTX_set_min_proto_version(context_, TLS1_3_VERSION);
-  SSL_CTX_set_read_ahead(context_, 1);
-  SSL_CTX_set_default_read_buffer_len(context_, kReadAhead);
-  // A session is for one stream: nobody resumes it.
-  SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_num_tickets(context_, 0);
-  SSL_CTX_set_psk_client_callback(context_, ClientKey);
-  SSL_CTX_set_psk_server_callback(context_, ServerKey);
-  return SSL_CTX_set_ciphersuites(context_, CipherSuites()) == 1;
-}
-
 bool TlsSession::Attach() {
-  method_ = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "flocker-zfs");
-  ssl_ = SSL_new(context_);
-  if (method_ == nullptr || ssl_ == nullptr) return false;
-  BIO_meth_set_write_ex(method_, WriteOut);
-  BIO_meth_set_ctrl(method_, Control);
+  ssl_ = SSL_new(settings_.context->get());
+  if (ssl_ == nullptr) return false;
   BIO* in = BIO_new_socket(settings_.socket, BIO_NOCLOSE);
-  BIO* out = BIO_new(method_);
+  BIO* out = BIO_new(settings_.context->output());
   // From here on the session owns them.
   SSL_set_bio(ssl_, in, out);
   if (in == nullptr || out == nullptr) return false;
@@ -181,21 +141,7 @@ int TlsSession::WriteOut(BIO* bio, const char* data, size_t size, size_t* writte
   return 1;
 }
 
-long TlsSession::Control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
-
-unsigned int TlsSession::ClientKey(SSL* ssl, const char*, char* identity, unsigned int identitySize, unsigned char* key,
-                                   unsigned int keySize) {
-  auto* session = static_cast<TlsSession*>(SSL_get_ex_data(ssl, 0));
-  if (session == nullptr || identitySize < sizeof kIdentity) return 0;
-  memcpy(identity, kIdentity, sizeof kIdentity);
-  return session->CopyKey(key, keySize);
-}
-
-unsigned int TlsSession::ServerKey(SSL* ssl, const char* identity, unsigned char* key, unsigned int keySize) {
-  auto* session = static_cast<TlsSession*>(SSL_get_ex_data(ssl, 0));
-  if (session == nullptr || identity == nullptr || strcmp(identity, kIdentity) != 0) return 0;
-  return session->CopyKey(key, keySize);
-}
+const TlsSession* TlsSession::Of(const SSL* ssl) { return static_cast<TlsSession*>(SSL_get_ex_data(ssl, 0)); }
 
 unsigned int TlsSession::CopyKey(unsigned char* key, unsigned int size) const {
   if (settings_.key.size() > size) return 0;

@@ -5,8 +5,11 @@
 #ifdef FLOCKER_ZFS_OPENSSL
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "tls_context.h"
 
 namespace flocker {
 
@@ -20,6 +23,8 @@ class TlsSession {
   enum class Result { kDone, kAgain, kEnded, kFailed };
 
   struct Settings {
+    /** Null where there was none to be had, of which OpenSSL's error queue says why. */
+    std::shared_ptr<TlsContext> context;
     int socket;
     bool server;
     std::vector<uint8_t> key;
@@ -51,22 +56,19 @@ class TlsSession {
   const std::string& failure() const { return failure_; }
   int error() const { return error_; }
 
- private:
+  // For the context: what it calls of the session that it is called for.
   static int WriteOut(BIO* bio, const char* data, size_t size, size_t* written);
-  static long Control(BIO* bio, int command, long number, void* pointer);
-  static unsigned int ClientKey(SSL* ssl, const char* hint, char* identity, unsigned int identitySize,
-                                unsigned char* key, unsigned int keySize);
-  static unsigned int ServerKey(SSL* ssl, const char* identity, unsigned char* key, unsigned int keySize);
-
-  bool Configure();
-  bool Attach();
+  /** Null where `ssl` is no session's. */
+  static const TlsSession* Of(const SSL* ssl);
+  /** Returns the key's size, or 0 where there is too little room. */
   unsigned int CopyKey(unsigned char* key, unsigned int size) const;
+
+ private:
+  bool Attach();
   Result Judge(int result);
   void Fail();
 
   Settings settings_;
-  SSL_CTX* context_ = nullptr;
-  BIO_METHOD* method_ = nullptr;
   SSL* ssl_ = nullptr;
   std::vector<char> out_;
   size_t outAt_ = 0;

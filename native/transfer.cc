@@ -23,6 +23,7 @@ class SendOperation : public Operation {
   explicit SendOperation(const Library& library) : library_(library) {}
 
   void Run() override {
+    Thread::WorkInBackground();
     outcome_.error = library_.lzc_send_resume_redacted(snapshot.c_str(), OrNull(from), kernelEnd.get(), flags, object,
                                                        offset, OrNull(redactBookmark));
     kernelEnd.Reset();
@@ -49,6 +50,7 @@ class ReceiveOperation : public Operation {
   explicit ReceiveOperation(const Library& library) : library_(library) {}
 
   void Run() override {
+    Thread::WorkInBackground();
     Execute();
     kernelEnd.Reset();
   }

@@ -1,7 +1,8 @@
 /** One end of many transfers at once: a process that says when it is ready, and what it used when all are done. */
-import { spawn } from 'node:child_process'
+import { type StdioOptions, spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { closeSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { z } from 'zod'
 import {
@@ -40,10 +41,16 @@ async function told(said: Said): Promise<void> {
   await go
 }
 
+/** Stands for a thread of ZFS's at the other end of a pipe, which would be as nice. */
+function start(file: string, argv: string[], stdio: StdioOptions): void {
+  const { pid } = spawn(file, argv, { stdio })
+  if (pid !== undefined) setPriority(pid, 5)
+}
+
 /** A pipe from which so many zeros come. */
 function zeros(bytes: number): Readable {
   const { read, write } = makePipe()
-  spawn('head', ['-c', `${bytes}`, '/dev/zero'], { stdio: ['ignore', write, 'inherit'] })
+  start('head', ['-c', `${bytes}`, '/dev/zero'], ['ignore', write, 'inherit'])
   closeSync(write)
   const source = pipeSource(read)
   closeSync(read)
@@ -53,7 +60,7 @@ function zeros(bytes: number): Readable {
 /** A pipe to a program that throws everything away. */
 function nowhere(): Writable {
   const { read, write } = makePipe()
-  spawn('cat', { stdio: [read, 'ignore', 'inherit'] })
+  start('cat', [], [read, 'ignore', 'inherit'])
   closeSync(read)
   const sink = pipeSink(write)
   closeSync(write)
