@@ -73,6 +73,7 @@ export {
 } from './errors.js'
 export { type ConnectOptions, defaultPort, Host, type HostOptions, type ListenOptions, openHost } from './host.js'
 export {
+  type Bottleneck,
   type Circumstances,
   type Ends,
   type Finding,
@@ -80,10 +81,17 @@ export {
   isTransient,
   type Lag,
   type LeftOutProperty,
+  type Load,
+  type LoadedPace,
+  type MeasureOptions,
+  type MeasureStage,
+  measurePath,
   type NameFilter,
   type OurHold,
   onReplicationEvent,
+  type Pace,
   type PartialStatus,
+  type PathReport,
   type Pattern,
   Peer,
   type PeerReplica,
@@ -128,6 +136,7 @@ export {
   type TreeProgress,
   type TreeReplicationOptions,
   type TreeReplicationResult,
+  type Verdict,
   type VolumeStatus,
   type WhyLeftOut,
 } from './replication/index.js'

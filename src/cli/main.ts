@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { FlockerError } from '../errors.js'
 import { agentCommand } from './agent.js'
+import { benchCommand } from './bench.js'
 import { certsCommand } from './certs.js'
 import { containersCommand } from './containers.js'
 import { deployCommand } from './deploy.js'
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
     .addCommand(statusCommand())
     .addCommand(pruneCommand())
     .addCommand(planCommand())
+    .addCommand(benchCommand())
     .addCommand(inspectCommand())
   program.exitOverride()
   for (const command of program.commands) overrideExit(command)

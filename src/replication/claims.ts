@@ -4,6 +4,9 @@
  */
 export const busyMilliseconds = 12_000
 
+/** The key of whoever receives into a dataset of this host. */
+export const receiveClaim = (dataset: string): string => `receive ${dataset}`
+
 /** Who is at work on what, within one host's process: at most one transfer at a time may change a dataset. */
 export class Claims {
   readonly #held = new Map<string, Promise<void>>()

@@ -21,7 +21,7 @@ import {
 } from '../lzc/index.js'
 import { type Admitted, admitProperties, type LeftOutProperty } from './admit-properties.js'
 import { checkDestination, checkSpace } from './check-destination.js'
-import { busyMilliseconds } from './claims.js'
+import { busyMilliseconds, receiveClaim } from './claims.js'
 import { keep, keepOnly } from './keep.js'
 import { readInventory } from './local.js'
 import { checkSnapshotName, checkVolumeName, receivedTag, timeStamp } from './names.js'
@@ -168,7 +168,7 @@ export class LocalDestination implements Destination {
 
   /** Waits a while for receives into a volume or below it to end: while one is at work its token says nothing. */
   async settled(volume: string): Promise<void> {
-    await this.settings.claims.settledWithin(claimOf(this.datasetOf(volume)), busyMilliseconds)
+    await this.settings.claims.settledWithin(receiveClaim(this.datasetOf(volume)), busyMilliseconds)
   }
 
   async rename(volume: string, to: string): Promise<void> {
@@ -240,7 +240,7 @@ export class LocalDestination implements Destination {
   }
 
   async #claim(dataset: string): Promise<() => void> {
-    const release = await this.settings.claims.takeWithin(claimOf(dataset), busyMilliseconds)
+    const release = await this.settings.claims.takeWithin(receiveClaim(dataset), busyMilliseconds)
     if (release !== undefined) return release
     throw new ReplicationError('RECEIVER_BUSY', `${dataset} is receiving another stream`, { dataset })
   }
@@ -248,8 +248,6 @@ export class LocalDestination implements Destination {
 
 /** For a host that pulls: what its own options name in full may come in. */
 export const asSaid = (): boolean => true
-
-const claimOf = (dataset: string): string => `receive ${dataset}`
 
 /** Renames a dataset and all below it, of which nothing stays mounted. */
 async function moveTo(dataset: string, to: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { ArgumentError } from '../errors.js'
 import { authorize, type Handler, isAuthorized, type Rule, type Verb } from '../transport/index.js'
+import { serveMeasure } from './measure/serve-measure.js'
 import { checkVolumeName } from './names.js'
 import type { LocalHost } from './peer.js'
 import { ruleOf } from './property-rules.js'
@@ -31,6 +32,7 @@ export function serve(settings: ServeSettings): Handler[] {
     // What is here already may have a name that we would not give.
     ...serveSource(settings, found),
     ...serveTree(settings, found, shows),
+    ...serveMeasure(settings, allowed),
   ]
 }
 
