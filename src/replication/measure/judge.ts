@@ -37,6 +37,7 @@ export interface PathFigures {
  */
 export type Bottleneck = 'source pool' | 'network' | 'destination pool' | 'cpu here' | 'cpu there' | 'nothing'
 
+/** What was concluded from the figures. */
 export interface Verdict {
   bottleneck: Bottleneck
   /** In a sentence. */

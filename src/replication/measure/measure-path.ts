@@ -13,6 +13,7 @@ import { measureCipher, watchLoad } from './load.js'
 import { measureCipherOf, measureReceive, measureWire } from './messages.js'
 import { nowhere, zeros } from './nowhere.js'
 
+/** What is measured, in this order. */
 export type MeasureStage = 'cipher' | 'source' | 'wire' | 'whole'
 
 /** What to measure with, and how long. */
