@@ -37,11 +37,12 @@ DataMover::~DataMover() {
   Join();
 }
 
-int DataMover::Start(UniqueFd socket, TlsSession::Settings settings) {
+int DataMover::Start(UniqueFd socket, TlsSession::Settings settings, int milliseconds) {
   wake_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_) return errno;
   socket_ = std::move(socket);
   settings.socket = socket_.get();
+  securedBy_ = NowMilliseconds() + milliseconds;
   if (!tls_.Open(std::move(settings))) return -1;
   return thread_.Start([this] { Run(); });
 }
@@ -182,6 +183,11 @@ bool DataMover::Secure() {
   while (tls_.outSize() > 0 && tls_.Flush() == 0) continue;
   secured_ = result == TlsSession::Result::kDone;
   done_ = !secured_ && result != TlsSession::Result::kAgain;
+  // Both ends can wait for ever: one bit of a record's length may have changed on the way.
+  if (!secured_ && !done_ && now_ >= securedBy_) {
+    done_ = true;
+    error_ = ETIMEDOUT;
+  }
   return secured_;
 }
 
@@ -237,6 +243,7 @@ int DataMover::Milliseconds(int64_t now) {
   // Nothing is due that can't be done then: it would be due again at once, and for ever.
   int gathering = outgoing_.Milliseconds(now);
   if (gathering >= 0 && tls_.outSize() == 0) until(gathering);
+  if (!secured_) until(securedBy_ - now);
   if (finishing_) until(deadline_ - now);
   if (brokenSince_ != 0) until(brokenSince_ + kBrokenMilliseconds - now);
   if (asked_ == nullptr) return static_cast<int>(least);
@@ -288,7 +295,8 @@ void DataMover::Close() {
   ending.bytes = incoming_.TakeBytes();
   ending.closed = true;
   ending.failure = tls_.failure();
-  ending.error = outgoing_.error != 0 ? outgoing_.error : tls_.error();
+  if (error_ == 0) error_ = outgoing_.error != 0 ? outgoing_.error : tls_.error();
+  ending.error = error_;
   Orders orders;
   std::unique_ptr<NewsAnswer> answer = std::move(asked_);
   {

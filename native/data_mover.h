@@ -28,8 +28,10 @@ class DataMover : public Resource {
   explicit DataMover(State* state) : state_(state), outgoing_(state) {}
   ~DataMover() override;
 
-  /** Takes the socket and starts. Returns 0, an errno, or -1 where `failure` says why. */
-  int Start(UniqueFd socket, TlsSession::Settings settings);
+  /**
+   * Takes the socket and starts; the handshake may take so many milliseconds. Returns 0, an errno, or -1 where `failure` says why.
+   */
+  int Start(UniqueFd socket, TlsSession::Settings settings, int milliseconds);
   const std::string& failure() const { return tls_.failure(); }
 
   /** To be answered with news as soon as there are any, and where they are wanted with bytes. One at a time. */
@@ -104,6 +106,8 @@ class DataMover : public Resource {
   bool wanted_ = false;
   int64_t now_ = 0;
   bool secured_ = false, done_ = false;
+  int64_t securedBy_ = 0;
+  int error_ = 0;
   bool finishing_ = false, saidLast_ = false, halfClosed_ = false;
   int64_t deadline_ = 0;
   std::vector<char> last_;

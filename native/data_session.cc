@@ -40,8 +40,8 @@ DataMover* MoverOf(const Napi::CallbackInfo& info) {
 }
 
 /**
- * openSession(descriptor, server, key, keyBytes): a data session over a copy of a socket's descriptor, between two ends that have a key of
- * 32 bytes in common.
+ * openSession(descriptor, server, key, keyBytes, milliseconds): a data session over a copy of a socket's descriptor, between two ends that
+ * have a key of 32 bytes in common. The handshake may take so long.
  */
 Napi::Value OpenSession(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -52,9 +52,10 @@ Napi::Value OpenSession(const Napi::CallbackInfo& info) {
   TlsSession::Settings settings{state->tls(), -1, arguments.Flag(1), std::vector<uint8_t>(kKeySize), 0};
   if (!arguments.Bytes(2, settings.key.data(), kKeySize)) return {};
   settings.keyBytes = arguments.BigInt(3);
+  int milliseconds = arguments.Int(4);
   if (!arguments.ok()) return {};
   auto mover = std::make_shared<DataMover>(state);
-  if (error == 0) error = mover->Start(std::move(socket), std::move(settings));
+  if (error == 0) error = mover->Start(std::move(socket), std::move(settings), milliseconds);
   if (error != 0) {
     napi_throw_error(env, "ERR_SYSTEM", error < 0 ? mover->failure().c_str() : strerror(error));
     return {};

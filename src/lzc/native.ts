@@ -58,7 +58,7 @@ export interface SessionAddon {
   write(transfer: Transfer, buffers: Buffer[]): Promise<{ errno: number }>
   finish(transfer: Transfer): void
   cancel(transfer: Transfer): Promise<void>
-  openSession(descriptor: number, server: boolean, key: Buffer, keyBytes: bigint): DataSession
+  openSession(descriptor: number, server: boolean, key: Buffer, keyBytes: bigint, milliseconds: number): DataSession
   sessionNews(session: DataSession, bytes: boolean): Promise<SessionNews>
   sessionWant(session: DataSession): void
   sessionSay(session: DataSession, buffers: Buffer[]): Promise<{ errno: number }>

@@ -84,7 +84,8 @@ async function secondSession(fd: number, key: Buffer, end: SessionEnd): Promise<
   const { addon } = sessionAddon()
   try {
     if (end.ours === 'native') {
-      const session = addon.openSession(fd, end.role === 'server', key, BigInt(end.keyBytes))
+      const { role, keyBytes, milliseconds } = end
+      const session = addon.openSession(fd, role === 'server', key, BigInt(keyBytes), milliseconds)
       return new SessionCarrier(addon, session, end.peer)
     }
     const socket = new Socket({ fd: addon.duplicate(fd), readable: true, writable: true })

@@ -1,6 +1,7 @@
 /** Second sessions, each end of them: with whom they come about, and with whom they don't. */
 import { randomBytes } from 'node:crypto'
 import { createServer as createTcpServer, type Socket, connect as tcpConnect } from 'node:net'
+import { constants } from 'node:os'
 import { createServer, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -35,9 +36,9 @@ async function connection(): Promise<[Socket, Socket]> {
 }
 
 /** A native end over a socket, which it takes. */
-function nativeEnd(socket: Socket, server: boolean, key: Buffer) {
+function nativeEnd(socket: Socket, server: boolean, key: Buffer, milliseconds = 10_000) {
   const { fd } = (socket as unknown as { _handle: { fd: number; readStop(): void } })._handle
-  const session = addon.openSession(fd, server, key, keyBytes)
+  const session = addon.openSession(fd, server, key, keyBytes, milliseconds)
   socket.destroy()
   return session
 }
@@ -94,6 +95,18 @@ test('a native server refuses a client that knows no key, whatever certificate i
   assert.match(await outcome(session), /^ERR_SSL_/)
   assert.match(((await failed) as NodeJS.ErrnoException).code ?? '', /ERR_SSL|ECONNRESET/)
 })
+
+for (const role of ['client', 'server'] as const) {
+  test(`a native ${role} does not wait for ever for a peer that says nothing`, async () => {
+    const [near, far] = await connection()
+    const started = performance.now()
+    const session = nativeEnd(near, role === 'server', randomBytes(32), 300)
+    assert.is(await outcome(session), `errno ${constants.errno.ETIMEDOUT}`)
+    const milliseconds = performance.now() - started
+    assert.ok(milliseconds >= 299 && milliseconds < 5000, `${milliseconds} ms`)
+    far.destroy()
+  })
+}
 
 test('what is no TLS at all is a failure with a name', async () => {
   const [near, far] = await connection()
