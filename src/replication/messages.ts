@@ -197,6 +197,8 @@ export const offerVolume = defineMethod('volume.offer', {
     complete: z.boolean(),
     /** The GUID of the snapshot that it has a part of. */
     partial: uint64.optional(),
+    /** The snapshot that it is to get, where one was named. */
+    wanted: pointName.optional(),
     /** List the snapshots with a greater createtxg than this. */
     after: uint64,
   }),

@@ -18,6 +18,7 @@ export interface PendingVerdicts {
  *
  * @param complete whether `onPeer` is all that the peer has; what is not known to be absent there is left alone
  * @param partial the snapshot that the peer has a part of, which it takes to go on
+ * @param wanted the one that is to be pushed now, by name
  */
 export function judgePending(
   snapshots: readonly MarkedSnapshot[],
@@ -25,11 +26,13 @@ export function judgePending(
   onPeer: ReadonlySet<bigint>,
   complete: boolean,
   partial?: bigint,
+  wanted?: string,
 ): PendingVerdicts {
   const pending = snapshots.filter(({ pendingFor }) => pendingFor === peer)
-  const isNotThere = (guid: bigint): boolean => !onPeer.has(guid) && guid !== partial
+  const isStray = ({ name, guid }: MarkedSnapshot): boolean =>
+    isSnapshotName(name) && !onPeer.has(guid) && guid !== partial && name !== wanted
   return {
     delivered: pending.filter(({ guid }) => onPeer.has(guid)),
-    strays: complete ? pending.filter((point) => isSnapshotName(point.name) && isNotThere(point.guid)) : [],
+    strays: complete ? pending.filter(isStray) : [],
   }
 }

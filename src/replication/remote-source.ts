@@ -37,12 +37,17 @@ export class RemoteSource implements Source {
   }
 
   async inspect(volume: string, onDestination: OnDestination, signal?: AbortSignal): Promise<SourceInventory> {
-    const { guids, complete, partial } = onDestination
+    const { guids, complete, partial, wanted } = onDestination
     const has = [...guids].slice(0, maxListedPoints)
     const common = { transfer: this.transfer, volume, has, complete: complete && has.length === guids.size }
     let after = 0n
     for (let inventory: SourceInventory | undefined; ; ) {
-      const params = { ...common, after, ...(partial === undefined ? {} : { partial }) }
+      const params = {
+        ...common,
+        after,
+        ...(partial === undefined ? {} : { partial }),
+        ...(wanted === undefined ? {} : { wanted }),
+      }
       const page = await this.peer.connection.request(offerVolume, params, optional(signal))
       const snapshots = page.snapshots.map((each) => ({ ...each, pendingFor: each.pendingFor }))
       inventory = { ...page, snapshots: [...(inventory?.snapshots ?? []), ...snapshots] }

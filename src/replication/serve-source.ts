@@ -130,8 +130,8 @@ async function claim(claims: Claims, dataset: string, peer: string): Promise<() 
   throw new ReplicationError('SENDER_BUSY', `${dataset} is being sent to ${peer} already`, { dataset })
 }
 
-async function offer(source: LocalSource, { volume, has, complete, partial, after }: OfferParams) {
-  const inventory = await source.inspect(volume, { guids: new Set(has), complete, partial })
+async function offer(source: LocalSource, { volume, has, complete, partial, wanted, after }: OfferParams) {
+  const inventory = await source.inspect(volume, { guids: new Set(has), complete, partial, wanted })
   const { dataset, raw } = inventory
   const later = newestFirst(inventory.snapshots)
     .reverse()

@@ -1,4 +1,4 @@
-import { inheritProperty } from '../datasets/index.js'
+import { getProperties, inheritProperty } from '../datasets/index.js'
 import { ZfsError } from '../errors.js'
 import { bookmark, destroyBookmarks, destroySnapshots, getHolds, release } from '../lzc/index.js'
 import { keep, keepOnly } from './keep.js'
@@ -14,15 +14,16 @@ interface Point {
 
 /**
  * Puts in order what an interrupted push to this peer has left: a snapshot that did arrive becomes confirmed, one that did not
- * is removed (its push made it, and it carries that push's mark and name), unless the peer has a part of it, or somebody here uses it.
+ * is removed (its push made it, and it carries that push's mark and name), unless the peer has a part of it or is to get it now, or somebody
+ * here uses it.
  * `local` is brought up to date.
  */
 export async function settleEarlier(
   local: LocalInventory,
   peer: string,
-  { guids, complete, partial }: OnDestination,
+  { guids, complete, partial, wanted }: OnDestination,
 ): Promise<void> {
-  const { delivered, strays } = judgePending(local.snapshots, peer, guids, complete, partial)
+  const { delivered, strays } = judgePending(local.snapshots, peer, guids, complete, partial, wanted)
   // What is not on its way any more is not kept for that.
   await keepOnly(local.dataset, local.snapshots, sendingTag(peer), partial)
   for (const point of delivered) {
@@ -80,7 +81,9 @@ export async function letGo(dataset: string, peer: string, { name }: Point): Pro
 export async function confirmDelivery(dataset: string, peer: string, point: Point, ours: boolean): Promise<void> {
   await rememberPoint(dataset, peer, point)
   await letGo(dataset, peer, point)
-  if (ours) await inheritProperty(`${dataset}@${point.name}`, pendingProperty)
+  const snapshot = `${dataset}@${point.name}`
+  // One that was named may be what an earlier push had made.
+  if (ours || pendingProperty in (await getProperties(snapshot))) await inheritProperty(snapshot, pendingProperty)
   const replaced = (await readBookmarks(dataset))
     .filter(({ name, guid }) => isCursorOf(peer, name) && guid !== point.guid)
     .map(({ name }) => `${dataset}#${name}`)

@@ -69,6 +69,8 @@ export interface OnDestination {
   complete: boolean
   /** The GUID of the snapshot that it has a part of. */
   partial: bigint | undefined
+  /** The snapshot that it is to get, where one was named: the part of its name after the `@`. */
+  wanted?: string | undefined
 }
 
 /** A stream that is ready to flow out of the sending side. */

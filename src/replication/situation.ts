@@ -31,7 +31,7 @@ export async function readSituation({
   const there = await destination.inspect(replica, options.signal)
   const partial = readPartial(there)
   const guids = new Set(there.snapshots.map(({ guid }) => guid))
-  const has = { guids, complete: there.complete, partial: partial?.decoded?.toguid }
+  const has = { guids, complete: there.complete, partial: partial?.decoded?.toguid, wanted: options.snapshot }
   return { source: await source.inspect(volume, has, options.signal), destination: there, partial }
 }
 

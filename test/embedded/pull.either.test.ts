@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { getProperties, listBookmarks, readResumeToken } from '../../src/datasets/index.js'
 import { type Host, type Peer, type Progress, pullVolume, type ReplicationOptions } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
+import { snapshotName } from '../../src/replication/index.js'
 import { failure } from '../zfs/pool.js'
 import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, snapshotsOf, startBeta } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
@@ -123,6 +124,26 @@ test('a data connection that does not come about ends the pull, and not the proc
     assert.ok(['GARBLED', 'PEER_LOST'].includes((await failure(pullVolume('disk', beta))).code))
     await pullVolume('disk', beta)
     assert.is(await digest({ dataset: replica }), hash)
+  }))
+
+test('a snapshot that an earlier pull had made, and that did not arrive, can be named', () =>
+  withDirectory(async (directory) => {
+    await using alpha = await openAlpha(directory)
+    await changeSource(directory, 0, 1)
+    const wanted = snapshotName(new Date())
+    {
+      await using _ = await openBeta(directory)
+      await lzc.snapshot(`${source}@${wanted}`, { 'flocker-zfs:pending': 'alpha' })
+    }
+    let guid: bigint
+    {
+      await using agent = await startBeta(directory)
+      const pulled = await pull(alpha, agent, { snapshot: wanted })
+      assert.is(pulled.snapshot, `${source}@${wanted}`)
+      guid = pulled.guid
+      await agent.end('SIGTERM')
+    }
+    await checkSource(directory, guid, 1)
   }))
 
 test('keeps to a limit', () =>

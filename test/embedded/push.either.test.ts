@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { getProperties } from '../../src/datasets/index.js'
 import {
   type FlockerError,
   type Host,
@@ -15,6 +16,7 @@ import {
   type Volume,
 } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
+import { snapshotName } from '../../src/replication/index.js'
 import { failure } from '../zfs/pool.js'
 import { type Agent, digest, fill, mebibyte, openAlpha, openBeta, push, snapshotsOf, startBeta } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
@@ -54,6 +56,23 @@ test('full, incremental, unchanged', () =>
     assert.is((await failure(openBeta(directory))).code, 'POOL_IN_USE')
     assert.is(await agent.end('SIGTERM'), 'status 0')
     await checkReplica(directory, volume, 2)
+  }))
+
+test('a snapshot that an earlier push made, and that did not arrive, can be named', () =>
+  withDirectory(async (directory) => {
+    await using alpha = await openAlpha(directory)
+    const volume = await alpha.createVolume('disk', { size: 16 * mebibyte })
+    await fill(volume, 0, 1)
+    const [wanted, stray] = [snapshotName(new Date()), snapshotName(new Date())]
+    for (const name of [wanted, stray]) {
+      await lzc.snapshot(`${volume.dataset}@${name}`, { 'flocker-zfs:pending': 'beta' })
+    }
+    await using agent = await startBeta(directory)
+    await using beta = await alpha.connect(`127.0.0.1:${agent.port}`)
+    const pushed = await pushVolume(volume, beta, { snapshot: wanted })
+    assert.is(pushed.snapshot, `${volume.dataset}@${wanted}`)
+    assert.equal(await snapshotsOf(volume.dataset), [pushed.snapshot], 'the other one is a stray')
+    assert.not('flocker-zfs:pending' in (await getProperties(pushed.snapshot)))
   }))
 
 test('a limited push keeps to its rate', () =>

@@ -63,6 +63,7 @@ test('what an interrupted push left is judged by what the peer has', () => {
   const known = judgePending(snapshots, 'beta', new Set([1n, 2n]), true)
   assert.equal([known.delivered.map(({ name }) => name), known.strays.map(({ name }) => name)], [['b'], [c]])
   assert.equal(judgePending(snapshots, 'beta', new Set([1n]), false).strays, [], 'an incomplete list condemns nothing')
+  assert.equal(judgePending(snapshots, 'beta', new Set([1n]), true, undefined, c).strays, [], 'it is asked for')
 })
 
 test('a claim is exclusive, and a waiter gets it when it is given back', async () => {
