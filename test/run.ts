@@ -7,6 +7,9 @@
  * With FLOCKER_ZFS_LAB=local (a machine that has /dev/zfs, as root) hosts are this machine itself; then `*.lab.test.ts` are left out,
  * which need two kernels, power cuts or a cable. `*.planes.test.ts` run with each combination of two hosts' data planes.
  *
+ * Where files of several kernels (test/hosts, test/containers) share few cores, a deadline can pass that is long enough elsewhere. One of
+ * those that fails is run once more by itself, in the end: its first failure is printed in full, and it is named before the sum.
+ *
  *     node build/test/run.js [PATTERN ...]     only files whose label contains a pattern
  */
 import { spawn } from 'node:child_process'
@@ -23,9 +26,15 @@ interface Job {
   alone: boolean
 }
 
-interface Outcome {
+interface Counts {
   passed: number
   failed: number
+}
+
+interface Outcome extends Counts {
+  label: string
+  /** The name and the error's first line of each test that failed, or how the file ended. */
+  failures: string[]
 }
 
 const fileMilliseconds = 8 * 60_000
@@ -33,6 +42,7 @@ const local = process.env.FLOCKER_ZFS_LAB === 'local'
 const eachRelease = process.env.FLOCKER_ZFS_RELEASES === 'all'
 const profiles = local ? ['newest'] : ['newest', 'oldest']
 const planes = ['auto', 'javascript']
+const severalKernels = /^(hosts|containers)\//
 const here = __dirname
 
 async function main(): Promise<void> {
@@ -50,17 +60,34 @@ async function main(): Promise<void> {
   ]
   const jobs = all.filter(({ label }) => patterns.length === 0 || patterns.some((pattern) => label.includes(pattern)))
   const outcomes: Outcome[] = []
+  const again: { job: Job; failures: string[] }[] = []
+  const run = async (job: Job): Promise<void> => {
+    const outcome = await runJob(job)
+    const { failures } = outcome
+    if (failures.length > 0 && severalKernels.test(job.label)) again.push({ job, failures })
+    else outcomes.push(outcome)
+  }
   const queue = jobs.filter(({ alone }) => !alone)
   const worker = async (): Promise<void> => {
-    for (let job = queue.shift(); job !== undefined; job = queue.shift()) outcomes.push(await runJob(job))
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) await run(job)
   }
   // Most files wait for something most of the time: a slow link, a power cut, a deadline.
   await Promise.all(Array.from({ length: availableParallelism() + 2 }, worker))
-  for (const job of jobs.filter(({ alone }) => alone)) outcomes.push(await runJob(job))
+  for (const job of jobs.filter(({ alone }) => alone)) await run(job)
+  for (const { job } of again) outcomes.push(await runJob(job))
+  console.log('')
+  for (const { job, failures } of again) {
+    console.log(`${job.label} failed beside others, and was run again by itself: ${failures.join('; ')}`)
+  }
+  conclude(outcomes)
+}
 
-  const total = (key: keyof Outcome): number => outcomes.reduce((sum, outcome) => sum + outcome[key], 0)
+/** What failed, in short, so that nobody has to look for it; and the sum. */
+function conclude(outcomes: readonly Outcome[]): void {
+  for (const { label, failures } of outcomes) for (const each of failures) console.log(`FAILED ${label}: ${each}`)
+  const total = (key: 'passed' | 'failed'): number => outcomes.reduce((sum, outcome) => sum + outcome[key], 0)
   process.exitCode = total('failed') > 0 || outcomes.length === 0 ? 1 : 0
-  console.log(`\n${total('passed')} passed, ${total('failed')} failed`)
+  console.log(`${total('passed')} passed, ${total('failed')} failed`)
 }
 
 async function testFiles(directory: string): Promise<string[]> {
@@ -117,8 +144,10 @@ async function runJob({ label, argv, env }: Job): Promise<Outcome> {
   const { output, ended } = await runNode(argv, env)
   const counts = readCounts(output)
   const crashed = ended !== 'status 0' && (counts === undefined || counts.failed === 0)
-  const outcome = counts ?? { passed: 0, failed: 0 }
-  if (crashed || counts === undefined) outcome.failed += 1
+  const failures = readFailures(output)
+  if (crashed || counts === undefined) failures.push(`ended with ${ended}`)
+  const { passed, failed } = counts ?? { passed: 0, failed: 0 }
+  const outcome = { label, passed, failed: failed + (crashed || counts === undefined ? 1 : 0), failures }
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   console.log(
     `${outcome.failed === 0 ? 'ok  ' : 'FAIL'} ${label}: ${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s`,
@@ -153,11 +182,17 @@ function runNode(argv: string[], env: Record<string, string> = {}): Promise<{ ou
 }
 
 /** Reads the summary that uvu prints when a file is done. */
-function readCounts(output: string): Outcome | undefined {
+function readCounts(output: string): Counts | undefined {
   const summary = /^\s*Total:\s+(\d+)\s+Passed:\s+(\d+)/m.exec(stripVTControlCharacters(output))
   if (summary === null) return undefined
   const passed = Number(summary[2])
   return { passed, failed: Number(summary[1]) - passed }
+}
+
+/** Reads which tests uvu says have failed, and why. */
+function readFailures(output: string): string[] {
+  const failed = /^\s*FAIL {2}"(.*)"\n\s*(.*)/gm
+  return [...stripVTControlCharacters(output).matchAll(failed)].map(([, name, why]) => `${name}: ${why}`)
 }
 
 void main()
