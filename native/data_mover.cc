@@ -4,12 +4,12 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace flocker {
 
@@ -38,78 +38,13 @@ DataMover::~DataMover() {
 }
 
 int DataMover::Start(UniqueFd socket, TlsSession::Settings settings, int milliseconds) {
-  wake_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake_) return errno;
+  int error = orders_.Open();
+  if (error != 0) return error;
   socket_ = std::move(socket);
   settings.socket = socket_.get();
   securedBy_ = NowMilliseconds() + milliseconds;
   if (!tls_.Open(std::move(settings))) return -1;
   return thread_.Start([this] { Run(); });
-}
-
-template <typename Change>
-bool DataMover::Order(Change change) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (over_) return false;
-  change(orders_);
-  eventfd_write(wake_.get(), 1);
-  return true;
-}
-
-void DataMover::Ask(std::unique_ptr<NewsAnswer> answer, bool bytes) {
-  bool taken = Order([&](Orders& orders) {
-    orders.asked = std::move(answer);
-    orders.wanted = bytes;
-  });
-  if (taken) return;
-  answer->news = ending_;
-  state_->Post(std::move(answer));
-}
-
-void DataMover::Want() {
-  Order([&](Orders& orders) { orders.wanted = true; });
-}
-
-void DataMover::Say(std::unique_ptr<SayAnswer> answer) {
-  if (Order([&](Orders& orders) { orders.says.push_back(std::move(answer)); })) return;
-  answer->Refuse();
-  state_->Post(std::move(answer));
-}
-
-void DataMover::Feed(std::shared_ptr<PipeEnd> source, bool limited) {
-  Order([&](Orders& orders) {
-    orders.source = std::move(source);
-    orders.limited = limited;
-  });
-}
-
-void DataMover::Grant(uint64_t bytes) {
-  Order([&](Orders& orders) { orders.granted += bytes; });
-}
-
-void DataMover::Drain(std::shared_ptr<PipeEnd> sink, size_t left) {
-  Order([&](Orders& orders) {
-    orders.sink = std::move(sink);
-    orders.left = left;
-  });
-}
-
-void DataMover::Release(std::unique_ptr<ReleaseAnswer> answer) {
-  if (!Order([&](Orders& orders) { orders.releases.push_back(std::move(answer)); })) state_->Post(std::move(answer));
-}
-
-void DataMover::Finish(std::vector<char> last, int milliseconds) {
-  Order([&](Orders& orders) {
-    orders.finish = true;
-    orders.last = std::move(last);
-    orders.deadline = NowMilliseconds() + milliseconds;
-  });
-}
-
-void DataMover::Cancel() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  cancelled_ = true;
-  if (!over_ && wake_) eventfd_write(wake_.get(), 1);
 }
 
 void DataMover::Run() {
@@ -125,28 +60,24 @@ void DataMover::Run() {
 
 /** False once it was cancelled. */
 bool DataMover::TakeOrders() {
-  Orders orders;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (cancelled_) return false;
-    orders = std::exchange(orders_, {});
-  }
+  auto orders = orders_.Take();
+  if (!orders) return false;
   // With what else was ordered, neither before it nor after: who has a pipe filled wants no bytes of what goes there.
-  if (orders.asked) asked_ = std::move(orders.asked);
-  wanted_ = orders.wanted.value_or(wanted_);
-  for (auto& answer : orders.says) outgoing_.Say(std::move(answer));
-  if (orders.source) outgoing_.Feed(std::move(orders.source), orders.limited);
-  outgoing_.Grant(orders.granted);
-  if (orders.sink) incoming_.Drain(std::move(orders.sink), orders.left);
-  for (auto& answer : orders.releases) {
+  if (orders->asked) asked_ = std::move(orders->asked);
+  wanted_ = orders->wanted.value_or(wanted_);
+  for (auto& answer : orders->says) outgoing_.Say(std::move(answer));
+  if (orders->source) outgoing_.Feed(std::move(orders->source), orders->limited);
+  outgoing_.Grant(orders->granted);
+  if (orders->sink) incoming_.Drain(std::move(orders->sink), orders->left);
+  for (auto& answer : orders->releases) {
     DropPipes();
     state_->Post(std::move(answer));
   }
-  if (orders.finish && !finishing_) {
+  if (orders->finish && !finishing_) {
     DropPipes();
     finishing_ = true;
-    last_ = std::move(orders.last);
-    deadline_ = orders.deadline;
+    last_ = std::move(orders->last);
+    deadline_ = NowMilliseconds() + orders->milliseconds;
   }
   return true;
 }
@@ -220,7 +151,7 @@ bool DataMover::Discard() {
 }
 
 void DataMover::Wait() {
-  pollfd polled[4] = {{wake_.get(), POLLIN, 0}, {socket_.get(), 0, 0}, {outgoing_.waitsFor(), POLLIN, 0},
+  pollfd polled[4] = {{orders_.descriptor(), POLLIN, 0}, {socket_.get(), 0, 0}, {outgoing_.waitsFor(), POLLIN, 0},
                       {incoming_.waitsFor(), POLLOUT, 0}};
   if (!secured_ || halfClosed_ || incoming_.waitsForSocket()) polled[1].events |= POLLIN;
   if (tls_.outSize() > 0 && !outgoing_.failed) polled[1].events |= POLLOUT;
@@ -230,8 +161,7 @@ void DataMover::Wait() {
   if (full && sinkFullSince_ == 0) sinkFullSince_ = now_;
   poll(polled, 4, Milliseconds(now_));
   if (!full || polled[3].revents != 0) sinkFullSince_ = 0;
-  eventfd_t ignored;
-  if (polled[0].revents != 0) eventfd_read(wake_.get(), &ignored);
+  if (polled[0].revents != 0) orders_.Woken();
 }
 
 /** How long to wait at most, or -1. */
@@ -297,23 +227,7 @@ void DataMover::Close() {
   ending.failure = tls_.failure();
   if (error_ == 0) error_ = outgoing_.error != 0 ? outgoing_.error : tls_.error();
   ending.error = error_;
-  Orders orders;
-  std::unique_ptr<NewsAnswer> answer = std::move(asked_);
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    over_ = true;
-    wake_.Reset();
-    orders = std::exchange(orders_, {});
-    if (orders.asked) answer = std::move(orders.asked);
-    if (answer) answer->news = std::move(ending);
-    else ending_ = std::move(ending);
-  }
-  for (auto& say : orders.says) {
-    say->Refuse();
-    state_->Post(std::move(say));
-  }
-  for (auto& release : orders.releases) state_->Post(std::move(release));
-  if (answer) state_->Post(std::move(answer));
+  orders_.Close(std::move(asked_), std::move(ending));
 }
 
 }  // namespace flocker

@@ -66,11 +66,11 @@ Napi::Value OpenSession(const Napi::CallbackInfo& info) {
 
 /** The promise for an answer that the mover is given. */
 template <typename Given>
-Napi::Value Submit(const Napi::CallbackInfo& info, DataMover* mover, void (DataMover::*give)(std::unique_ptr<Given>),
+Napi::Value Submit(const Napi::CallbackInfo& info, DataMover* mover, void (MoverOrders::*give)(std::unique_ptr<Given>),
                    std::unique_ptr<Given> answer) {
   napi_value promise = State::Of(info.Env())->Expect(info.Env(), answer.get());
   if (promise == nullptr) return {};
-  (mover->*give)(std::move(answer));
+  (mover->orders().*give)(std::move(answer));
   return Napi::Value(info.Env(), promise);
 }
 
@@ -81,20 +81,20 @@ Napi::Value News(const Napi::CallbackInfo& info) {
   auto answer = std::make_unique<NewsAnswer>();
   napi_value promise = State::Of(info.Env())->Expect(info.Env(), answer.get());
   if (promise == nullptr) return {};
-  mover->Ask(std::move(answer), info[1].ToBoolean().Value());
+  mover->orders().Ask(std::move(answer), info[1].ToBoolean().Value());
   return Napi::Value(info.Env(), promise);
 }
 
 /** sessionWant(session): the call that is under way may bring bytes, too */
 void Want(const Napi::CallbackInfo& info) {
-  if (DataMover* mover = MoverOf(info)) mover->Want();
+  if (DataMover* mover = MoverOf(info)) mover->orders().Want();
 }
 
 /** sessionSay(session, buffers) */
 Napi::Value Say(const Napi::CallbackInfo& info) {
   DataMover* mover = MoverOf(info);
   if (mover == nullptr) return {};
-  return Submit(info, mover, &DataMover::Say, std::make_unique<SayAnswer>(info.Env(), info[1]));
+  return Submit(info, mover, &MoverOrders::Say, std::make_unique<SayAnswer>(info.Env(), info[1]));
 }
 
 /** sessionFeed(session, transfer, limited): false where the transfer is closed */
@@ -103,7 +103,7 @@ Napi::Value Feed(const Napi::CallbackInfo& info) {
   Transfer* transfer = mover == nullptr ? nullptr : TransferOf(info, 1);
   if (transfer == nullptr) return {};
   auto pipe = transfer->Lend();
-  if (pipe) mover->Feed(pipe, info[2].ToBoolean().Value());
+  if (pipe) mover->orders().Feed(pipe, info[2].ToBoolean().Value());
   return Napi::Boolean::New(info.Env(), pipe != nullptr);
 }
 
@@ -113,7 +113,7 @@ void Grant(const Napi::CallbackInfo& info) {
   if (mover == nullptr) return;
   Arguments arguments(info);
   uint64_t bytes = arguments.BigInt(1);
-  if (arguments.ok()) mover->Grant(bytes);
+  if (arguments.ok()) mover->orders().Grant(bytes);
 }
 
 /** sessionDrain(session, transfer, left): false where the transfer is closed */
@@ -125,7 +125,7 @@ Napi::Value Drain(const Napi::CallbackInfo& info) {
   int left = arguments.Int(2);
   if (!arguments.ok()) return {};
   auto pipe = transfer->Lend();
-  if (pipe) mover->Drain(pipe, left);
+  if (pipe) mover->orders().Drain(pipe, left);
   return Napi::Boolean::New(info.Env(), pipe != nullptr);
 }
 
@@ -133,7 +133,7 @@ Napi::Value Drain(const Napi::CallbackInfo& info) {
 Napi::Value ReleasePipe(const Napi::CallbackInfo& info) {
   DataMover* mover = MoverOf(info);
   if (mover == nullptr) return {};
-  return Submit(info, mover, &DataMover::Release, std::make_unique<ReleaseAnswer>());
+  return Submit(info, mover, &MoverOrders::Release, std::make_unique<ReleaseAnswer>());
 }
 
 /** sessionFinish(session, last, milliseconds) */
@@ -143,7 +143,7 @@ void Finish(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   auto last = arguments.List(1);
   int milliseconds = arguments.Int(2);
-  if (arguments.ok()) mover->Finish(std::vector<char>(last.begin(), last.end()), milliseconds);
+  if (arguments.ok()) mover->orders().Finish(std::vector<char>(last.begin(), last.end()), milliseconds);
 }
 
 /** sessionDestroy(session) */
