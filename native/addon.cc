@@ -10,6 +10,7 @@
 #include "operations.h"
 #include "pool_operations.h"
 #include "program.h"
+#include "rate_limits.h"
 #include "state.h"
 #include "transfer.h"
 #include "wait.h"
@@ -75,6 +76,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportHolds(env, exports);
   ExportTransfers(env, exports);
   ExportDataSessions(env, exports);
+  ExportRateLimits(env, exports);
   ExportIoctls(env, exports);
   ExportMounts(env, exports);
   ExportEngine(env, exports);

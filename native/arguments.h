@@ -55,6 +55,11 @@ class Arguments {
     return info_[index].As<Napi::Number>().Int32Value();
   }
 
+  double Double(size_t index) {
+    if (!Check(info_[index].IsNumber(), index, "a number")) return 0;
+    return info_[index].As<Napi::Number>().DoubleValue();
+  }
+
   std::optional<uint64_t> OptionalBigInt(size_t index) {
     if (Absent(index)) return std::nullopt;
     return BigInt(index);

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <utility>
 
 namespace flocker {
 
@@ -66,8 +65,7 @@ bool DataMover::TakeOrders() {
   if (orders->asked) asked_ = std::move(orders->asked);
   wanted_ = orders->wanted.value_or(wanted_);
   for (auto& answer : orders->says) outgoing_.Say(std::move(answer));
-  if (orders->source) outgoing_.Feed(std::move(orders->source), orders->limited);
-  outgoing_.Grant(orders->granted);
+  if (orders->source) outgoing_.Feed(std::move(orders->source), std::move(orders->share));
   if (orders->sink) incoming_.Drain(std::move(orders->sink), orders->left);
   for (auto& answer : orders->releases) {
     DropPipes();
@@ -193,7 +191,6 @@ bool DataMover::SinkFull() const {
 bool DataMover::HasNews() {
   if (incoming_.hasBytes() || done_) return true;
   if (outgoing_.ended != told_.sourceEnded || incoming_.ended != told_.ended) return true;
-  if (outgoing_.hungry) return true;
   if (SinkFull() != told_.sinkFull) return true;
   uint64_t moved = Moved() - told_.moved;
   return moved >= kProgressBytes || (moved > 0 && now_ - published_ >= kProgressMilliseconds);
@@ -207,7 +204,6 @@ void DataMover::Publish() {
   told_.ended = incoming_.ended;
   told_.sinkFull = SinkFull();
   answer->news = told_;
-  answer->news.hungry = std::exchange(outgoing_.hungry, false);
   answer->news.bytes = incoming_.TakeBytes();
   published_ = now_;
   state_->Post(std::move(answer));

@@ -2,6 +2,7 @@
 
 #include "arguments.h"
 #include "data_mover.h"
+#include "rate_limits.h"
 #include "resource_handle.h"
 #include "transfer.h"
 
@@ -97,23 +98,16 @@ Napi::Value Say(const Napi::CallbackInfo& info) {
   return Submit(info, mover, &MoverOrders::Say, std::make_unique<SayAnswer>(info.Env(), info[1]));
 }
 
-/** sessionFeed(session, transfer, limited): false where the transfer is closed */
+/** sessionFeed(session, transfer, share): false where the transfer is closed */
 Napi::Value Feed(const Napi::CallbackInfo& info) {
   DataMover* mover = MoverOf(info);
   Transfer* transfer = mover == nullptr ? nullptr : TransferOf(info, 1);
   if (transfer == nullptr) return {};
+  auto share = ShareOf(info, 2);
+  if (info.Env().IsExceptionPending()) return {};
   auto pipe = transfer->Lend();
-  if (pipe) mover->orders().Feed(pipe, info[2].ToBoolean().Value());
+  if (pipe) mover->orders().Feed(pipe, std::move(share));
   return Napi::Boolean::New(info.Env(), pipe != nullptr);
-}
-
-/** sessionGrant(session, bytes) */
-void Grant(const Napi::CallbackInfo& info) {
-  DataMover* mover = MoverOf(info);
-  if (mover == nullptr) return;
-  Arguments arguments(info);
-  uint64_t bytes = arguments.BigInt(1);
-  if (arguments.ok()) mover->orders().Grant(bytes);
 }
 
 /** sessionDrain(session, transfer, left): false where the transfer is closed */
@@ -165,7 +159,6 @@ void ExportDataSessions(Napi::Env env, Napi::Object exports) {
   add("sessionWant", Want);
   add("sessionSay", Say);
   add("sessionFeed", Feed);
-  add("sessionGrant", Grant);
   add("sessionDrain", Drain);
   add("sessionRelease", ReleasePipe);
   add("sessionFinish", Finish);

@@ -26,7 +26,6 @@ napi_value NewsAnswer::Value(napi_env env) {
   }
   SetFlag(env, object, "sourceEnded", news.sourceEnded);
   SetFlag(env, object, "sinkFull", news.sinkFull);
-  SetFlag(env, object, "hungry", news.hungry);
   SetFlag(env, object, "ended", news.ended);
   SetFlag(env, object, "closed", news.closed);
   return object;

@@ -19,8 +19,6 @@ struct MoverNews {
   bool sourceEnded = false;
   /** The sink has taken nothing for a while. */
   bool sinkFull = false;
-  /** All that was granted has left, and there is more. */
-  bool hungry = false;
   /** The peer says nothing more. */
   bool ended = false;
   /** The socket is closed: in order, or because of a failure of TLS's or an errno. */

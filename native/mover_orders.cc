@@ -43,15 +43,11 @@ void MoverOrders::Say(std::unique_ptr<SayAnswer> answer) {
   state_->Post(std::move(answer));
 }
 
-void MoverOrders::Feed(std::shared_ptr<PipeEnd> source, bool limited) {
+void MoverOrders::Feed(std::shared_ptr<PipeEnd> source, std::shared_ptr<RateShare> share) {
   Order([&](Batch& batch) {
     batch.source = std::move(source);
-    batch.limited = limited;
+    batch.share = std::move(share);
   });
-}
-
-void MoverOrders::Grant(uint64_t bytes) {
-  Order([&](Batch& batch) { batch.granted += bytes; });
 }
 
 void MoverOrders::Drain(std::shared_ptr<PipeEnd> sink, size_t left) {

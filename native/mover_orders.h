@@ -11,6 +11,7 @@
 
 #include "mover_answers.h"
 #include "pipe_end.h"
+#include "rate_bucket.h"
 #include "unique_fd.h"
 
 namespace flocker {
@@ -25,8 +26,7 @@ class MoverOrders {
     std::vector<std::unique_ptr<SayAnswer>> says;
     std::vector<std::unique_ptr<ReleaseAnswer>> releases;
     std::shared_ptr<PipeEnd> source, sink;
-    bool limited = false;
-    uint64_t granted = 0;
+    std::shared_ptr<RateShare> share;
     size_t left = 0;
     bool finish = false;
     std::vector<char> last;
@@ -45,9 +45,8 @@ class MoverOrders {
   /** Bytes are wanted with the next news, too. */
   void Want();
   void Say(std::unique_ptr<SayAnswer> answer);
-  /** Sends what comes out of the pipe; where it is limited only what is granted. */
-  void Feed(std::shared_ptr<PipeEnd> source, bool limited);
-  void Grant(uint64_t bytes);
+  /** Sends what comes out of the pipe; with a share in a limit only what that allows. */
+  void Feed(std::shared_ptr<PipeEnd> source, std::shared_ptr<RateShare> share);
   /** Puts the stream into the pipe from here on, within a DATA frame of which so much is left. */
   void Drain(std::shared_ptr<PipeEnd> sink, size_t left);
   /** Lets go of the pipe. */

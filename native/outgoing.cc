@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "frame_cutter.h"
 
@@ -18,13 +19,22 @@ constexpr size_t kFrameSize = 8 * 16384;
 constexpr size_t kHeader = FrameCutter::kHeaderSize;
 /** ZFS writes its records one by one. A part of a frame waits so long for the rest. */
 constexpr int kGatherMilliseconds = 5;
+/** A rate can be changed at any time: a limit is asked again after so long, in milliseconds. */
+constexpr double kLongestDelay = 100;
 
 }  // namespace
 
-void Outgoing::Feed(std::shared_ptr<PipeEnd> source, bool limited) {
+void Outgoing::Feed(std::shared_ptr<PipeEnd> source, std::shared_ptr<RateShare> share) {
   source_ = std::move(source);
-  limited_ = limited;
+  share_ = std::move(share);
   frame_.resize(kFrameSize);
+}
+
+void Outgoing::Drop() {
+  source_.reset();
+  if (share_) share_->Leave(allowed_ - size_, 0);
+  share_.reset();
+  allowed_ = 0;
 }
 
 void Outgoing::Refuse() {
@@ -44,7 +54,7 @@ bool Outgoing::Step(TlsSession& tls, int64_t now) {
 }
 
 bool Outgoing::Fill(TlsSession& tls, int64_t now) {
-  sourceWaits_ = false;
+  sourceWaits_ = shareWaits_ = false;
   if (!says_.empty()) {
     FillFromSays(tls);
     return true;
@@ -79,26 +89,33 @@ void Outgoing::FillFromSays(TlsSession& tls) {
 
 bool Outgoing::FillFromSource(TlsSession& tls, int64_t now) {
   bool read = Gather(now);
-  bool full = size_ == kFrameSize - kHeader || (limited_ && size_ == granted_);
+  bool full = size_ == kFrameSize - kHeader || (share_ && size_ == allowed_);
   if (size_ > 0 && (full || ended || now >= until_)) {
     FrameCutter::PutHeader(frame_.data(), FrameCutter::kData, static_cast<uint32_t>(size_));
     Encrypt(tls, frame_.data(), kHeader + size_);
     moved += size_;
-    if (limited_) granted_ -= size_;
+    if (share_) allowed_ -= size_;
     size_ = 0;
     read = true;
   }
-  if (ended) source_.reset();
+  if (ended) Drop();
   return read;
+}
+
+/** How much of a frame may be filled. */
+size_t Outgoing::Allowed(int64_t now) {
+  constexpr size_t most = kFrameSize - kHeader;
+  if (!share_) return most;
+  if (allowed_ == size_ && size_ < most) allowed_ += share_->Take(most - size_, now);
+  shareWaits_ = allowed_ == 0;
+  return std::min<uint64_t>(most, allowed_);
 }
 
 /** Reads as much as is there and fits; whether there was anything new. */
 bool Outgoing::Gather(int64_t now) {
   bool any = false;
   for (;;) {
-    size_t most = kFrameSize - kHeader;
-    if (limited_) most = std::min<uint64_t>(most, granted_);
-    if (most == 0) hungry = true;
+    size_t most = Allowed(now);
     if (size_ >= most) return any;
     ssize_t count = read(source_->get(), frame_.data() + kHeader + size_, most - size_);
     if (count > 0) {
@@ -117,9 +134,10 @@ bool Outgoing::Gather(int64_t now) {
   }
 }
 
-int Outgoing::Milliseconds(int64_t now) const {
-  if (source_ == nullptr || size_ == 0) return -1;
-  return static_cast<int>(std::max<int64_t>(0, until_ - now));
+int Outgoing::Milliseconds(int64_t now) {
+  if (source_ == nullptr) return -1;
+  if (shareWaits_) return static_cast<int>(std::min(kLongestDelay, std::ceil(std::max(1.0, share_->Delay(now)))));
+  return size_ == 0 ? -1 : static_cast<int>(std::max<int64_t>(0, until_ - now));
 }
 
 bool Outgoing::Flush(TlsSession& tls) {

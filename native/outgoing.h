@@ -10,6 +10,7 @@
 
 #include "mover_answers.h"
 #include "pipe_end.h"
+#include "rate_bucket.h"
 #include "tls_session.h"
 
 namespace flocker {
@@ -21,10 +22,9 @@ class Outgoing {
   ~Outgoing() { Refuse(); }
 
   void Say(std::unique_ptr<SayAnswer> answer) { says_.push_back(std::move(answer)); }
-  void Feed(std::shared_ptr<PipeEnd> source, bool limited);
-  void Grant(uint64_t bytes) { granted_ += bytes; }
+  void Feed(std::shared_ptr<PipeEnd> source, std::shared_ptr<RateShare> share);
   /** Takes nothing more from the pipe. */
-  void Drop() { source_.reset(); }
+  void Drop();
   /** What was said and not sent can't be any more. */
   void Refuse();
 
@@ -33,13 +33,12 @@ class Outgoing {
   /** Whether everything has left. */
   bool empty(const TlsSession& tls) const { return says_.empty() && tls.outSize() == 0; }
 
-  /** The pipe to wait for, or -1; how long a part of a frame may wait for the rest, or -1. */
+  /** The pipe to wait for, or -1; how long to wait for the rest of a frame, or for what a limit allows, or -1. */
   int waitsFor() const { return sourceWaits_ && source_ ? source_->get() : -1; }
-  int Milliseconds(int64_t now) const;
+  int Milliseconds(int64_t now);
 
   uint64_t moved = 0;
   bool ended = false;
-  bool hungry = false;
   bool failed = false;
   int error = 0;
 
@@ -48,6 +47,7 @@ class Outgoing {
   void Encrypt(TlsSession& tls, const char* data, size_t size);
   void FillFromSays(TlsSession& tls);
   bool FillFromSource(TlsSession& tls, int64_t now);
+  size_t Allowed(int64_t now);
   bool Gather(int64_t now);
   bool Flush(TlsSession& tls);
 
@@ -56,8 +56,9 @@ class Outgoing {
   size_t part_ = 0, at_ = 0;                        // of the first of them
   std::vector<std::unique_ptr<SayAnswer>> leaving_;  // encrypted, and not sent yet
   std::shared_ptr<PipeEnd> source_;
-  bool limited_ = false, sourceWaits_ = false;
-  uint64_t granted_ = 0;
+  bool sourceWaits_ = false, shareWaits_ = false;
+  std::shared_ptr<RateShare> share_;  // null where there is no limit
+  uint64_t allowed_ = 0;              // with a limit, and not sent yet
   std::vector<char> frame_;
   size_t size_ = 0;  // of what is gathered for the frame
   int64_t until_ = 0;

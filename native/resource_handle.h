@@ -3,13 +3,14 @@
 #include <napi.h>
 
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include "state.h"
 
 namespace flocker {
 
-/** What JavaScript holds of a resource. Collected, it cancels. */
+/** What JavaScript holds of something native. Collected, it cancels what is a resource. */
 template <typename Held>
 class ResourceHandle {
  public:
@@ -24,11 +25,16 @@ class ResourceHandle {
     return Napi::Value(env, value);
   }
 
-  /** The resource that an argument is, or null with an exception thrown. */
+  /** What an argument is, or null with an exception thrown. */
   static Held* Unwrap(const Napi::CallbackInfo& info, size_t index, const char* wanted) {
+    return Share(info, index, wanted).get();
+  }
+
+  /** The same, for longer than the call. */
+  static std::shared_ptr<Held> Share(const Napi::CallbackInfo& info, size_t index, const char* wanted) {
     void* shared = nullptr;
     if (napi_get_value_external(info.Env(), info[index], &shared) == napi_ok) {
-      return static_cast<std::shared_ptr<Held>*>(shared)->get();
+      return *static_cast<std::shared_ptr<Held>*>(shared);
     }
     napi_throw_type_error(info.Env(), "ERR_INVALID_ARG_TYPE", wanted);
     return nullptr;
@@ -37,7 +43,7 @@ class ResourceHandle {
  private:
   static void Release(napi_env, void* data, void*) {
     auto* shared = static_cast<std::shared_ptr<Held>*>(data);
-    (*shared)->Cancel();
+    if constexpr (std::is_base_of_v<Resource, Held>) (*shared)->Cancel();
     delete shared;
   }
 };

@@ -38,13 +38,18 @@ declare const sessionBrand: unique symbol
 /** One end of a data connection, and the thread that serves it. Collected, it is closed. */
 export type DataSession = { [sessionBrand]: true }
 
+declare const bucketBrand: unique symbol
+declare const shareBrand: unique symbol
+/** A bound on bandwidth, and what one of those who share it may take; native/rate_bucket.h. Times are milliseconds of CLOCK_MONOTONIC. */
+export type RateBucket = { [bucketBrand]: true }
+export type RateShare = { [shareBrand]: true }
+
 /** What has come about since the session was last asked; native/mover_answers.h says more. */
 export interface SessionNews extends Outcome {
   number: bigint
   bytes?: Buffer
   sourceEnded?: true
   sinkFull?: true
-  hungry?: true
   ended?: true
   closed?: true
 }
@@ -62,12 +67,17 @@ export interface SessionAddon {
   sessionNews(session: DataSession, bytes: boolean): Promise<SessionNews>
   sessionWant(session: DataSession): void
   sessionSay(session: DataSession, buffers: Buffer[]): Promise<{ errno: number }>
-  sessionFeed(session: DataSession, pipe: Transfer, limited: boolean): boolean
-  sessionGrant(session: DataSession, bytes: bigint): void
+  sessionFeed(session: DataSession, pipe: Transfer, share: RateShare | null): boolean
   sessionDrain(session: DataSession, pipe: Transfer, left: number): boolean
   sessionRelease(session: DataSession): Promise<void>
   sessionFinish(session: DataSession, last: Buffer | null, milliseconds: number): void
   sessionDestroy(session: DataSession): void
+  makeBucket(bytesPerSecond: number, now: number): RateBucket
+  setBucketRate(bucket: RateBucket, bytesPerSecond: number, now: number): void
+  joinBucket(bucket: RateBucket): RateShare
+  takeShare(share: RateShare, most: number, now: number): number
+  shareDelay(share: RateShare, now: number): number
+  leaveBucket(share: RateShare, now: number): void
 }
 
 /** The functions of the native addon; native/*.cc documents the arguments. Promises never reject: `errno` tells. */

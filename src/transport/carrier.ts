@@ -1,5 +1,5 @@
 /** One connection of a stream: its frames, and how much its keys have carried. */
-import type { Transfer as Pipe } from '../lzc/native.js'
+import type { Transfer as Pipe, RateShare } from '../lzc/native.js'
 import type { FramePiece } from './frames.js'
 
 export interface CarrierEvents {
@@ -46,14 +46,11 @@ export interface Carrier {
 export interface FeedEvents {
   /** The pipe is at its end, after so many bytes. */
   ended(total: bigint): void
-  /** All that was granted has left. */
-  hungry(): void
 }
 
 export interface PipeCarrier {
-  /** Sends what comes out of the pipe; where it is limited, only what is granted. False if the pipe is closed. */
-  feed(pipe: Pipe, limited: boolean, events: FeedEvents): boolean
-  grant(bytes: number): void
+  /** Sends what comes out of the pipe, with a share in a limit only what that allows. False if the pipe is closed. */
+  feed(pipe: Pipe, share: RateShare | null, events: FeedEvents): boolean
   /** Puts the stream into the pipe from here on: to be called while it is paused. False if it can't be done now. */
   drain(pipe: Pipe): boolean
   /** Resolves when it has let go of the pipe. */

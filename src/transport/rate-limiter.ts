@@ -1,18 +1,26 @@
 /** A bound on the bandwidth of one or many transfers. */
 import { ArgumentError } from '../errors.js'
-import { type Account, SharedBucket } from './shared-bucket.js'
+import { type RateBucket, type RateShare, type SessionAddon, sessionAddon } from '../lzc/native.js'
 
 /** A transfer's part of a limiter. */
 export interface Share {
+  /** For a native data plane, whose thread takes by itself. */
+  readonly native: RateShare
   /** How many of so many bytes may leave now. If none, the transfer is called when some may. */
   take(most: number): number
   /** To be called when the transfer has no more to send. */
   leave(): void
 }
 
-interface Waiter extends Account {
+/** A share that nothing was left for. */
+interface Waiter {
+  native: RateShare
+  timer: NodeJS.Timeout | undefined
   onGranted(): void
 }
+
+/** The clock of the native data plane's threads: milliseconds. */
+const now = (): number => Number(process.hrtime.bigint()) / 1e6
 
 /**
  * Bounds what transfers send, in bytes of their streams per second. Give the same one to several transfers and they share it: each that
@@ -20,62 +28,64 @@ interface Waiter extends Account {
  * holds no timer while nobody waits.
  */
 export class RateLimiter {
-  readonly #bucket: SharedBucket<Waiter>
-  #timer: NodeJS.Timeout | undefined
+  readonly #addon: SessionAddon
+  readonly #bucket: RateBucket
+  readonly #waiting = new Set<Waiter>()
+  #rate: number
 
   /**
    * @param bytesPerSecond at least 1
    * @throws {ArgumentError} if it is less, or no finite number
+   * @throws {AddonError} `ADDON_MISSING`
    */
   constructor(bytesPerSecond: number) {
-    this.#bucket = new SharedBucket(checkRate(bytesPerSecond), performance.now())
+    this.#rate = checkRate(bytesPerSecond)
+    this.#addon = sessionAddon().addon
+    this.#bucket = this.#addon.makeBucket(bytesPerSecond, now())
   }
 
   /** Bytes per second. May be changed at any time; transfers under way follow at once. */
   get bytesPerSecond(): number {
-    return this.#bucket.rate
+    return this.#rate
   }
 
   set bytesPerSecond(bytesPerSecond: number) {
-    this.#bucket.setRate(checkRate(bytesPerSecond), performance.now())
-    this.#schedule()
+    this.#rate = checkRate(bytesPerSecond)
+    this.#addon.setBucketRate(this.#bucket, bytesPerSecond, now())
+    for (const waiter of this.#waiting) this.#wait(waiter)
   }
 
   /** @internal For data planes: `onGranted` is called after {@link Share.take} has returned 0, once some bytes may leave. */
   join(onGranted: () => void): Share {
-    const waiter: Waiter = { credit: 0, onGranted }
+    const native = this.#addon.joinBucket(this.#bucket)
+    const waiter: Waiter = { native, timer: undefined, onGranted }
     return {
-      take: (most) => this.#take(waiter, most),
+      native,
+      take: (most) => {
+        const bytes = this.#addon.takeShare(native, most, now())
+        if (bytes === 0) this.#wait(waiter)
+        return bytes
+      },
       leave: () => {
-        this.#bucket.leave(waiter, performance.now())
-        this.#schedule()
+        this.#stopWaiting(waiter)
+        this.#addon.leaveBucket(native, now())
       },
     }
   }
 
-  #take(waiter: Waiter, most: number): number {
-    if (waiter.credit === 0) {
-      this.#bucket.ask(waiter, performance.now())
-      if (waiter.credit === 0 && this.#timer === undefined) this.#schedule()
-    }
-    const bytes = Math.min(most, waiter.credit)
-    waiter.credit -= bytes
-    return bytes
-  }
-
-  #schedule(): void {
-    clearTimeout(this.#timer)
-    const delay = this.#bucket.delay(performance.now())
-    this.#timer = delay === undefined ? undefined : setTimeout(() => this.#grant(), Math.max(1, Math.ceil(delay)))
-  }
-
-  #grant(): void {
-    for (;;) {
-      const waiter = this.#bucket.next(performance.now())
-      if (waiter === undefined) break
+  #wait(waiter: Waiter): void {
+    clearTimeout(waiter.timer)
+    this.#waiting.add(waiter)
+    const due = (): void => {
+      this.#stopWaiting(waiter)
       waiter.onGranted()
     }
-    this.#schedule()
+    waiter.timer = setTimeout(due, Math.max(1, Math.ceil(this.#addon.shareDelay(waiter.native, now()))))
+  }
+
+  #stopWaiting(waiter: Waiter): void {
+    clearTimeout(waiter.timer)
+    this.#waiting.delete(waiter)
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream'
 import { ArgumentError, TransportError } from '../errors.js'
 import { isPipedSource, type LentSource, lendSource, type PipedSource } from '../lzc/pipes.js'
-import type { Carrier, PipeCarrier } from './carrier.js'
+import type { Carrier } from './carrier.js'
 import type { DataLink, TransferOptions } from './data-plane.js'
 import { countFrame, type FramePiece, FrameType, frameHeader, HEADER_BYTES, MAX_DATA_BYTES } from './frames.js'
 import type { Share } from './rate-limiter.js'
@@ -16,9 +16,6 @@ const LOW_WATER = 128 * 1024
 const KEY_RESERVE_BYTES = 72 * 1024
 /** The part of what a key may carry at which a successor is asked for. The rest is for the time until it is there. */
 const KEY_USED = 0.75
-
-/** What of a pipe may leave for one grant of a limiter's. */
-const FED_BYTES = 256 * 1024
 
 const ALIVE = frameHeader(FrameType.ALIVE, 0)
 
@@ -34,7 +31,6 @@ export class Sender extends Transfer {
   /** What the carrier is to be given, or has: the source's pipe. */
   #lent: LentSource | undefined
   #fed = false
-  #hungry = false
   /** Of the stream, what did not come from the pipe. */
   #read = 0n
 
@@ -127,7 +123,6 @@ export class Sender extends Transfer {
   /** Sends what may leave, and has the source go on or wait. */
   readonly #pump = (): void => {
     if (this.settled || this.#ended) return
-    if (this.#hungry && this.carrier.pipes !== undefined) this.#grant(this.carrier.pipes)
     while (this.#waiting <= HIGH_WATER && this.#sendPart());
     if (this.settled) return
     const waiting = this.#waiting
@@ -155,21 +150,10 @@ export class Sender extends Transfer {
     if (this.#fed || pipes === undefined) return
     this.#fed = true
     this.#read = this.total
-    const fed = pipes.feed(pipe, this.#share !== undefined, {
+    const fed = pipes.feed(pipe, this.#share?.native ?? null, {
       ended: (bytes) => void ended(bytes).catch(this.#sourceFailed),
-      hungry: () => {
-        this.#hungry = true
-        this.#grant(pipes)
-      },
     })
     if (!fed) this.#sourceFailed(this.source.errored ?? undefined)
-  }
-
-  #grant(pipes: PipeCarrier): void {
-    const bytes = this.#share?.take(FED_BYTES) ?? 0
-    if (bytes === 0) return
-    this.#hungry = false
-    pipes.grant(bytes)
   }
 
   protected moved(_: Carrier, fed: bigint): void {

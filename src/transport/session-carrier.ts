@@ -1,6 +1,6 @@
 /** A connection that the addon carries, on a thread of its own: native/data_mover.h. */
 import { getSystemErrorName } from 'node:util'
-import type { DataSession, Transfer as Pipe, SessionAddon, SessionNews } from '../lzc/native.js'
+import type { DataSession, Transfer as Pipe, RateShare, SessionAddon, SessionNews } from '../lzc/native.js'
 import type { Carrier, CarrierEvents, FeedEvents, PipeCarrier } from './carrier.js'
 import { FrameDecoder, FrameType, frameHeader } from './frames.js'
 import { LINGER_MILLISECONDS } from './settings.js'
@@ -84,13 +84,9 @@ export class SessionCarrier implements Carrier, PipeCarrier {
     else this.#closedListeners.push(listener)
   }
 
-  feed(pipe: Pipe, limited: boolean, events: FeedEvents): boolean {
+  feed(pipe: Pipe, share: RateShare | null, events: FeedEvents): boolean {
     this.#feed = events
-    return this.native.sessionFeed(this.session, pipe, limited)
-  }
-
-  grant(bytes: number): void {
-    this.native.sessionGrant(this.session, BigInt(bytes))
+    return this.native.sessionFeed(this.session, pipe, share)
   }
 
   drain(pipe: Pipe): boolean {
@@ -134,7 +130,6 @@ export class SessionCarrier implements Carrier, PipeCarrier {
       this.#full = sinkFull
       this.#events?.full(this, sinkFull)
     }
-    if (news.hungry) this.#feed?.hungry()
     if (news.sourceEnded && !this.#sourceEnded) {
       this.#sourceEnded = true
       this.#feed?.ended(moved)

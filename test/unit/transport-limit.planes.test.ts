@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { type RateBucket, type RateShare, sessionAddon } from '../../src/lzc/native.js'
 import { RateLimiter } from '../../src/transport/index.js'
-import { type Account, SharedBucket } from '../../src/transport/shared-bucket.js'
 import { Cluster, endless, failure, HashSink, pair, scoped, until } from './transport-fixtures.js'
 
 const MEGABYTE = 1_000_000
+const { addon } = sessionAddon()
 
 let cluster: Cluster
 
@@ -17,52 +18,50 @@ test.before(async () => {
 
 test.after(() => cluster.destroy())
 
-interface Taker extends Account {
+interface Taker {
+  share: RateShare
   /** Bytes that it wants per millisecond. */
   wants: number
   owed: number
   taken: number
+  /** When it looks again. */
+  wake: number
 }
 
 interface Simulation {
-  bucket: SharedBucket<Taker>
+  bucket: RateBucket
   takers: Taker[]
   /** What was taken in each millisecond. */
   perMillisecond: number[]
 }
 
-const taker = (wants = Number.POSITIVE_INFINITY): Taker => ({ wants, owed: 0, taken: 0, credit: 0 })
+const everything = Number.POSITIVE_INFINITY
+
+const taker = (bucket: RateBucket, wants = everything): Taker => ({
+  ...{ share: addon.joinBucket(bucket), wants, owed: 0, taken: 0, wake: 0 },
+})
 
 /** Lets takers take from the bucket for so long. Timers fire `late` milliseconds after they should. */
-function run(simulation: Simulation, from: number, milliseconds: number, late = 0): void {
-  const { bucket, takers, perMillisecond } = simulation
-  let wake = from
+function run({ takers, perMillisecond }: Simulation, from: number, milliseconds: number, late = 0): void {
   for (let now = from; now < from + milliseconds; now += 1) {
     perMillisecond[now] = 0
-    const use = (one: Taker) => {
-      const bytes = Math.min(one.credit, one.owed)
-      one.credit -= bytes
-      one.owed -= bytes
-      one.taken += bytes
-      perMillisecond[now] = (perMillisecond[now] ?? 0) + bytes
-      if (one.owed > 0 && one.credit === 0) {
-        bucket.ask(one, now)
-        return one.credit > 0
-      }
-      return false
-    }
     for (const one of takers) {
-      one.owed = one.wants === Number.POSITIVE_INFINITY ? one.wants : one.owed + one.wants
-      while (use(one));
+      one.owed = one.wants === everything ? 2 ** 40 : one.owed + one.wants
+      while (now >= one.wake && one.owed > 0) {
+        const bytes = addon.takeShare(one.share, one.owed, now)
+        if (bytes === 0) one.wake = now + Math.max(1, Math.ceil(addon.shareDelay(one.share, now))) + late
+        one.owed -= bytes
+        one.taken += bytes
+        perMillisecond[now] = (perMillisecond[now] ?? 0) + bytes
+      }
     }
-    if (now < wake) continue
-    for (let one = bucket.next(now); one !== undefined; one = bucket.next(now)) while (use(one));
-    wake = now + Math.ceil(bucket.delay(now) ?? 0) + late
   }
 }
 
-function simulate(rate: number, takers: Taker[]): Simulation {
-  return { bucket: new SharedBucket<Taker>(rate, 0), takers, perMillisecond: [] }
+/** @param wants what each of the takers wants */
+function simulate(rate: number, wants: number[]): Simulation {
+  const bucket = addon.makeBucket(rate, 0)
+  return { bucket, takers: wants.map((each) => taker(bucket, each)), perMillisecond: [] }
 }
 
 /** The most that was taken in any stretch of so many milliseconds. */
@@ -78,7 +77,7 @@ function most(perMillisecond: number[], window: number): number {
 
 test('the rate is kept, and not exceeded by more than 60 ms of it in any stretch of time', () => {
   for (const rate of [100_000, MEGABYTE, 50 * MEGABYTE, 3000 * MEGABYTE]) {
-    const simulation = simulate(rate, [taker()])
+    const simulation = simulate(rate, [everything])
     run(simulation, 0, 5000)
     const taken = simulation.takers[0]?.taken ?? 0
     assert.ok(taken > rate * 5 * 0.98 && taken <= rate * 5.06, `${taken} at ${rate}`)
@@ -89,24 +88,24 @@ test('the rate is kept, and not exceeded by more than 60 ms of it in any stretch
 
 test('timers that are 30 ms late cost nothing, and one that stood still gets no more than the burst', () => {
   const rate = 10 * MEGABYTE
-  const late = simulate(rate, [taker()])
+  const late = simulate(rate, [everything])
   run(late, 0, 5000, 30)
   assert.ok((late.takers[0]?.taken ?? 0) > rate * 5 * 0.97, `${late.takers[0]?.taken}`)
 
-  const idle = simulate(rate, [taker(0)])
+  const idle = simulate(rate, [0])
   run(idle, 0, 3000)
-  idle.takers[0] = taker()
+  idle.takers[0] = taker(idle.bucket)
   run(idle, 3000, 10)
   assert.ok((idle.takers[0]?.taken ?? 0) <= rate * 0.071, `${idle.takers[0]?.taken}`)
 })
 
 test('those who have something to send get the same, and what one does not need goes to the others', () => {
   const rate = 9 * MEGABYTE
-  const equal = simulate(rate, [taker(), taker(), taker()])
+  const equal = simulate(rate, [everything, everything, everything])
   run(equal, 0, 5000)
   for (const { taken } of equal.takers) assert.ok(Math.abs(taken / (rate * 5) - 1 / 3) < 0.02, `${taken}`)
 
-  const modest = simulate(rate, [taker(), taker(1000), taker()])
+  const modest = simulate(rate, [everything, 1000, everything])
   run(modest, 0, 5000)
   const [first, second, third] = modest.takers.map(({ taken }) => taken / (5 * MEGABYTE))
   assert.ok(Math.abs((second ?? 0) - 1) < 0.03, `${second}`)
@@ -114,26 +113,26 @@ test('those who have something to send get the same, and what one does not need 
 })
 
 test('a changed rate holds from then on; what a leaver had is given back', () => {
-  const simulation = simulate(MEGABYTE, [taker()])
+  const simulation = simulate(MEGABYTE, [everything])
   run(simulation, 0, 2000)
-  simulation.bucket.setRate(10 * MEGABYTE, 2000)
+  addon.setBucketRate(simulation.bucket, 10 * MEGABYTE, 2000)
+  for (const one of simulation.takers) one.wake = 2000
   run(simulation, 2000, 1000)
-  simulation.bucket.setRate(MEGABYTE / 2, 3000)
+  addon.setBucketRate(simulation.bucket, MEGABYTE / 2, 3000)
   run(simulation, 3000, 2000)
   const sum = (from: number, to: number) => simulation.perMillisecond.slice(from, to).reduce((a, b) => a + b, 0)
   assert.ok(Math.abs(sum(2000, 3000) / MEGABYTE - 10) < 0.3, `${sum(2000, 3000)}`)
   // What was due at the old rate is cut to the burst of the new one.
   assert.ok(Math.abs(sum(3000, 5000) / MEGABYTE - 1) < 0.05, `${sum(3000, 5000)}`)
 
-  const bucket = new SharedBucket(MEGABYTE, 0)
-  const leaver = taker()
-  bucket.ask(leaver, 50)
-  assert.is(leaver.credit, 10_000)
-  bucket.leave(leaver, 50)
-  assert.is(leaver.credit, 0)
-  const rest = taker()
-  for (let n = 0; n < 5; n += 1) bucket.ask(rest, 50)
-  assert.is(rest.credit, 50_000)
+  const bucket = addon.makeBucket(MEGABYTE, 0)
+  const [leaver, rest] = [addon.joinBucket(bucket), addon.joinBucket(bucket)]
+  assert.is(addon.takeShare(leaver, 1, 50), 1)
+  const takeAll = () => Array.from({ length: 5 }, () => addon.takeShare(rest, 100_000, 50)).reduce((a, b) => a + b)
+  assert.is(takeAll(), 40_000)
+  addon.leaveBucket(rest, 50)
+  addon.leaveBucket(leaver, 50)
+  assert.is(addon.takeShare(rest, 100_000, 51), 10_000, 'what it had not used, and what came about since')
 })
 
 test('a rate that is none is refused', () => {
