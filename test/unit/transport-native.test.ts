@@ -2,7 +2,8 @@
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { constants, type FileHandle, mkdtemp, open, readdir, rm } from 'node:fs/promises'
+import { statSync } from 'node:fs'
+import { constants, type FileHandle, mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
 import { createServer, type Socket, connect as tcpConnect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -345,6 +346,33 @@ test(
       await worker.terminate()
     }
     await backTo({ ...before, threads: before.threads + 4 })
+  }),
+)
+
+test(
+  'a limit is kept to while JavaScript is busy: neither less nor more leaves',
+  scoped(async (scope) => {
+    const { channels } = await pair(scope, cluster)
+    const { near, far } = await channels()
+    const { source, sink, give, take } = await pipes(scope)
+    const file = join(directory, 'limited')
+    const arrived = await open(file, 'w')
+    const writer = spawn('cat', ['/dev/zero'], { stdio: ['ignore', give.fd, 'inherit'] })
+    const reader = spawn('cat', { stdio: [take.fd, arrived.fd, 'inherit'] })
+    scope.defer(() => void writer.kill())
+    const ended = once(reader, 'exit')
+    await Promise.all([give.close(), take.close(), arrived.close()])
+    const stop = new AbortController()
+    const limiter = new RateLimiter(20 * mebibyte)
+    const outcomes = [failure(near.send(source, { limiter, signal: stop.signal })), failure(far.receive(sink))]
+    while ((await stat(file)).size < 4 * mebibyte) await new Promise((resolve) => setTimeout(resolve, 20))
+    const [before, began] = [statSync(file).size, performance.now()]
+    while (performance.now() - began < 1000);
+    const rate = (statSync(file).size - before) / ((performance.now() - began) / 1000) / mebibyte
+    stop.abort()
+    await Promise.all(outcomes)
+    await ended
+    assert.ok(rate > 5 && rate < 22, `${rate.toFixed(1)} MiB/s`)
   }),
 )
 
