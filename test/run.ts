@@ -7,8 +7,9 @@
  * With FLOCKER_ZFS_LAB=local (a machine that has /dev/zfs, as root) hosts are this machine itself; then `*.lab.test.ts` are left out,
  * which need two kernels, power cuts or a cable. `*.planes.test.ts` run with each combination of two hosts' data planes.
  *
- * Where files of several kernels (test/hosts, test/containers) share few cores, a deadline can pass that is long enough elsewhere. One of
- * those that fails is run once more by itself, in the end: its first failure is printed in full, and it is named before the sum.
+ * Several kernels and many processes share few cores: a deadline can pass that is long enough elsewhere. What fails beside others is run
+ * once more by itself, in the end, and that counts. Its first failure is printed in full and named before the sum: it is a fault, of the
+ * test or of what it tests, to be looked into.
  *
  *     node build/test/run.js [PATTERN ...]     only files whose label contains a pattern
  */
@@ -42,7 +43,6 @@ const local = process.env.FLOCKER_ZFS_LAB === 'local'
 const eachRelease = process.env.FLOCKER_ZFS_RELEASES === 'all'
 const profiles = local ? ['newest'] : ['newest', 'oldest']
 const planes = ['auto', 'javascript']
-const severalKernels = /^(hosts|containers)\//
 const here = __dirname
 
 async function main(): Promise<void> {
@@ -64,7 +64,7 @@ async function main(): Promise<void> {
   const run = async (job: Job): Promise<void> => {
     const outcome = await runJob(job)
     const { failures } = outcome
-    if (failures.length > 0 && severalKernels.test(job.label)) again.push({ job, failures })
+    if (failures.length > 0) again.push({ job, failures })
     else outcomes.push(outcome)
   }
   const queue = jobs.filter(({ alone }) => !alone)
