@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { ProfileName } from '../lab/index.js'
-import { root } from '../lab/pair.js'
+import { agentPort, commandLine, credentialsDirectory, root } from '../lab/pair.js'
 import { Cluster } from './cluster.js'
 
 /** Either profile in either place; those with their own kind are pushed between in the other files. */
@@ -78,7 +78,21 @@ for (const [alpha, beta] of pairs) {
     )
     const { before, after } = increment.end as NonNullable<typeof increment.end>
     assert.equal(after, before)
+    await checkBench(cluster)
   })
+}
+
+/** `flocker-zfs bench` measures every stage, and leaves nothing on either kernel. */
+async function checkBench(cluster: Cluster): Promise<void> {
+  const { alpha, beta } = cluster
+  const [theirs, held] = [await cluster.datasets(beta), await cluster.holds(alpha)]
+  const flags = ['--pool', alpha.pool, '--credentials', credentialsDirectory, '--seconds', '1']
+  const { stdout } = await alpha.run(['node', commandLine, 'bench', `beta:${agentPort}`, ...flags])
+  for (const stage of ['cipher, one core here', 'pool here', 'wire', 'whole path']) {
+    assert.match(stdout, new RegExp(`^${stage}.* [\\d.]+ [KMG]iB/s`, 'm'))
+  }
+  assert.match(stdout, /^(The bottleneck: [a-z ]+\. |There was too little)/m)
+  assert.equal([await cluster.datasets(beta), await cluster.holds(alpha)], [theirs, held])
 }
 
 // Without udev there is no /dev/zvol; the kernel calls a host's only block volume zd0.
