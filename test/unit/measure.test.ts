@@ -30,6 +30,11 @@ const cases: [string, PathFigures, string][] = [
   ],
   ['the wire is slow, and a thread there', figures(900, 600, 580, { wireThere: threadFull }), 'cpu there'],
   ['the wire is slow, and all cores there are busy', figures(900, 600, 580, { wireThere: allFull }), 'cpu there'],
+  [
+    'the wire is slow, and all cores here are busy',
+    figures(900, 600, 580, { wireHere: allFull, wireThere: { ...idle, process: 0.6 } }),
+    'cpu here',
+  ],
   ['both alone are faster than the whole', figures(900, 800, 300), 'destination pool'],
   ['both alone are faster, and there all cores are busy', figures(900, 800, 300, { wholeThere: allFull }), 'cpu there'],
   ['both alone are faster, and here all cores are busy', figures(900, 800, 300, { wholeHere: allFull }), 'cpu here'],

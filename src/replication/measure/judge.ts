@@ -86,13 +86,14 @@ function poolVerdict({ here }: PathFigures['source']): Verdict {
 
 function judgeWire({ here, there }: LoadedPace): Verdict {
   const exhausted = ({ process, machine }: Load): boolean => process >= threadBusy || machine >= machineBusy
-  const [busier, bottleneck] =
-    there.process > here.process ? [there, 'cpu there' as const] : [here, 'cpu here' as const]
-  if (exhausted(busier) || exhausted(here) || exhausted(there)) {
-    return {
-      bottleneck,
-      why: 'The wire alone is the slowest, and TLS has a core to itself there or all cores are busy.',
-    }
+  const ends = [
+    { bottleneck: 'cpu here', load: here },
+    { bottleneck: 'cpu there', load: there },
+  ] as const
+  const [worst] = ends.filter(({ load }) => exhausted(load)).sort((a, b) => b.load.process - a.load.process)
+  if (worst === undefined) {
+    return { bottleneck: 'network', why: 'The wire alone is the slowest, and no core is busy with it.' }
   }
-  return { bottleneck: 'network', why: 'The wire alone is the slowest, and no core is busy with it.' }
+  const why = 'The wire alone is the slowest, and TLS has a core to itself there, or all cores are busy.'
+  return { bottleneck: worst.bottleneck, why }
 }
