@@ -19,7 +19,7 @@ import { freePort } from './ports.js'
 import { ensureRecording } from './recording.js'
 import { transfer } from './transfer.js'
 
-/** MiB of the stream, in place of 2048. */
+/** MiB of the stream, in place of 4096. */
 const sizeVariable = 'FLOCKER_ZFS_BENCH_STREAM'
 
 const measures = [
@@ -47,7 +47,7 @@ export const wire: Benchmark = {
   title: 'The data plane on a recorded stream',
   async run(context) {
     const { quick, say } = context
-    const recording = await ensureRecording(Number(process.env[sizeVariable] ?? (quick ? 128 : 2048)), say)
+    const recording = await ensureRecording(Number(process.env[sizeVariable] ?? (quick ? 128 : 4096)), say)
     const tools = await ensureTools().catch((error: Error) => ({ missing: `can't be had: ${error.message}` }))
     const measure = await ensureMeasure()
     const directory = await mkdtemp(join(tmpdir(), 'flocker-zfs-wire-'))
