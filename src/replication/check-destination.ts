@@ -1,9 +1,19 @@
-import { getProperties, readResumeToken } from '../datasets/index.js'
+import { getPool, getProperties, readResumeToken } from '../datasets/index.js'
 import { DivergedError, FlockerError, ReplicationError, ZfsError } from '../errors.js'
-import { type BeginRecord, exists } from '../lzc/index.js'
+import { type BeginRecord, exists, version } from '../lzc/index.js'
 import { decodeResumeToken } from '../stream/index.js'
 import { readInventory } from './local.js'
 import { newestFirst } from './planner/inventory.js'
+import { checkReceivable } from './stream-support.js'
+
+/**
+ * Finds out whether the OpenZFS and the pool here can receive such a stream.
+ * @throws NotSupportedError; ZfsError
+ */
+export async function checkStream(dataset: string, begin: BeginRecord): Promise<void> {
+  const { features } = await getPool(dataset.slice(0, dataset.indexOf('/')))
+  checkReceivable(begin, { dataset, features, version: (await version()).module })
+}
 
 /**
  * Finds out before any byte flows what the kernel would say at the end of the stream.

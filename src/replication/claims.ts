@@ -1,3 +1,5 @@
+import { ReplicationError } from '../errors.js'
+
 /**
  * How long a request waits for what another one is at work with, and which is being cancelled, in milliseconds: a peer that is gone without
  * a word is noticed within eight seconds.
@@ -6,6 +8,16 @@ export const busyMilliseconds = 12_000
 
 /** The key of whoever receives into a dataset of this host. */
 export const receiveClaim = (dataset: string): string => `receive ${dataset}`
+
+/**
+ * Claims a dataset of this host for a receive, or for what must not meet one. Call the result to give it back.
+ * @throws ReplicationError `RECEIVER_BUSY`
+ */
+export async function claimReceive(claims: Claims, dataset: string): Promise<() => void> {
+  const release = await claims.takeWithin(receiveClaim(dataset), busyMilliseconds)
+  if (release !== undefined) return release
+  throw new ReplicationError('RECEIVER_BUSY', `${dataset} is receiving another stream`, { dataset })
+}
 
 /** Who is at work on what, within one host's process: at most one transfer at a time may change a dataset. */
 export class Claims {

@@ -1,12 +1,5 @@
 import type { Logger } from 'pino'
-import {
-  discardPartialReceive,
-  getPool,
-  getProperties,
-  listDatasets,
-  readResumeToken,
-  unmount,
-} from '../datasets/index.js'
+import { discardPartialReceive, getProperties, listDatasets, readResumeToken, unmount } from '../datasets/index.js'
 import { ReplicationError } from '../errors.js'
 import {
   type BeginRecord,
@@ -17,11 +10,10 @@ import {
   type ReceiveStream,
   receive,
   rename,
-  version,
 } from '../lzc/index.js'
 import { type Admitted, admitProperties, type LeftOutProperty } from './admit-properties.js'
-import { checkDestination, checkSpace } from './check-destination.js'
-import { busyMilliseconds, receiveClaim } from './claims.js'
+import { checkDestination, checkSpace, checkStream } from './check-destination.js'
+import { busyMilliseconds, claimReceive, receiveClaim } from './claims.js'
 import { keep, keepOnly } from './keep.js'
 import { readInventory } from './local.js'
 import { checkSnapshotName, checkVolumeName, receivedTag, timeStamp } from './names.js'
@@ -32,7 +24,6 @@ import { readTree } from './read-tree.js'
 import { prepareForProperties, replicaOptions } from './replica-properties.js'
 import { rollBack } from './roll-back.js'
 import type { Arrival, Destination, DestinationInventory, DestinationTree, Incoming, Received } from './sides.js'
-import { checkReceivable } from './stream-support.js'
 
 /** This host as a receiving side: its replicas are read-only and unmounted. */
 export class LocalDestination implements Destination {
@@ -88,8 +79,7 @@ export class LocalDestination implements Destination {
     checkSnapshotName(arrival.snapshot)
     const origin = this.#originOf(arrival)
     const begin = parseBeginRecord(record)
-    const { features } = await getPool(dataset.slice(0, dataset.indexOf('/')))
-    checkReceivable(begin, { dataset, features, version: (await version()).module })
+    await checkStream(dataset, begin)
     const release = await this.#claim(dataset)
     try {
       await checkDestination(dataset, begin, origin)
@@ -239,10 +229,8 @@ export class LocalDestination implements Destination {
     await keepOnly(dataset, inventory?.snapshots ?? [], receivedTag(from), guid)
   }
 
-  async #claim(dataset: string): Promise<() => void> {
-    const release = await this.settings.claims.takeWithin(receiveClaim(dataset), busyMilliseconds)
-    if (release !== undefined) return release
-    throw new ReplicationError('RECEIVER_BUSY', `${dataset} is receiving another stream`, { dataset })
+  #claim(dataset: string): Promise<() => void> {
+    return claimReceive(this.settings.claims, dataset)
   }
 }
 

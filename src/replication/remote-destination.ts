@@ -1,6 +1,6 @@
-import { TransportError } from '../errors.js'
 import type { DataChannel } from '../transport/index.js'
 import type { LeftOutProperty, WhyLeftOut } from './admit-properties.js'
+import { askTwice } from './ask-twice.js'
 import type { SentProperties } from './choose-properties.js'
 import {
   createParent,
@@ -54,20 +54,13 @@ export class RemoteDestination implements Destination {
       ...(origin && { origin }),
       ...(properties && { properties: asMessage(properties) }),
     }
-    let admit: (ticket: string) => void
-    const welcome = new Promise<string>((resolve) => {
-      admit = resolve
-    })
     const stop = new AbortController()
     const both = AbortSignal.any([signal, stop.signal])
-    const outcome = connection.request(receiveVolume, params, { signal: both, onEvent: ({ ticket }) => admit(ticket) })
-    const refused = outcome.then<never>(() => {
-      throw new TransportError('PROTOCOL', `${this.peer.identity} answered without asking for the stream`)
-    })
-    const ticket = await Promise.race([welcome, refused])
+    const instead = 'answered without asking for the stream'
+    const { ready, outcome } = await askTwice(this.peer, receiveVolume, params, both, instead)
     const channel = async (): Promise<DataChannel> => {
       try {
-        return await connection.openData(ticket, { signal })
+        return await connection.openData(ready.ticket, { signal })
       } catch (error) {
         // A peer that has given up refuses its tickets, and why it has is on its way. Any other would wait until the ticket is void.
         const timer = setTimeout(() => stop.abort(error), wordMilliseconds)

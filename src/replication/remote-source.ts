@@ -1,6 +1,6 @@
 import { NotSupportedError, TransportError, ZfsError } from '../errors.js'
 import type { DataChannel } from '../transport/index.js'
-import type { Setting } from './choose-properties.js'
+import { askTwice } from './ask-twice.js'
 import {
   confirmVolume,
   estimateStream,
@@ -18,8 +18,6 @@ import type { Tree } from './planner/tree.js'
 import { optional } from './remote-destination.js'
 import { readRemoteTree } from './remote-tree.js'
 import type { OnDestination, Outgoing, Source, SourceInventory, StreamOrder, Target } from './sides.js'
-
-type Welcome = { ticket: string; begin: string; total: bigint; properties?: Setting[] | undefined }
 
 /** A peer as the sending side: what it sends, it sends to the identity in this host's certificate. */
 export class RemoteSource implements Source {
@@ -103,10 +101,6 @@ export class RemoteSource implements Source {
   async open(order: StreamOrder, signal: AbortSignal): Promise<Outgoing> {
     const { connection } = this.peer
     const { transfer, volume, target, base, resume, properties: wanted } = order
-    let admit: (welcome: Welcome) => void
-    const welcome = new Promise<Welcome>((resolve) => {
-      admit = resolve
-    })
     const stop = new AbortController()
     const both = AbortSignal.any([signal, stop.signal])
     const params = {
@@ -117,11 +111,8 @@ export class RemoteSource implements Source {
       ...(resume === undefined ? {} : { resume }),
       ...(wanted && { properties: true }),
     }
-    const outcome = connection.request(sendVolume, params, { signal: both, onEvent: (event) => admit(event) })
-    const refused = outcome.then<never>(() => {
-      throw new TransportError('PROTOCOL', `${this.peer.identity} answered without offering a stream`)
-    })
-    const { ticket, begin, total, properties } = await Promise.race([welcome, refused])
+    const { ready, outcome } = await askTwice(this.peer, sendVolume, params, both, 'answered without offering a stream')
+    const { ticket, begin, total, properties } = ready
     return {
       begin: Buffer.from(begin, 'base64'),
       total,

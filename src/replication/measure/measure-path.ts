@@ -2,11 +2,15 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import type { z } from 'zod'
-import { listDatasets, listSnapshots } from '../../datasets/index.js'
-import { AbortError, ArgumentError, TransportError, throwIfAborted, ZfsError } from '../../errors.js'
+import { listDatasets } from '../../datasets/index.js'
+import { AbortError, ArgumentError, throwIfAborted, ZfsError } from '../../errors.js'
 import type { Method } from '../../transport/index.js'
+import { askTwice } from '../ask-twice.js'
+import { readInventory } from '../local.js'
 import { openStream } from '../open-stream.js'
 import type { Peer } from '../peer.js'
+import { newestOf } from '../planner/inventory.js'
+import { optional } from '../remote-destination.js'
 import type { Outgoing, Target } from '../sides.js'
 import { judgePath, type LoadedPace, type Pace, type PathFigures, type Verdict } from './judge.js'
 import { measureCipher, watchLoad } from './load.js'
@@ -36,8 +40,6 @@ export interface PathReport extends PathFigures, Verdict {
   cipher: { here: bigint; there: bigint }
 }
 
-/** What was measured at the other end. */
-type Measured = z.output<typeof measureWire.result>
 type MeasureMethod = Method<z.ZodType, typeof measureWire.result, typeof measureWire.event>
 
 const defaultMilliseconds = 10_000
@@ -84,23 +86,18 @@ async function findSnapshot(
   for await (const { name: dataset, properties } of listDatasets(top, { depth, properties: ['referenced'], signal })) {
     const { value: referenced } = properties.referenced ?? {}
     if (typeof referenced !== 'bigint' || (best !== undefined && referenced <= best.referenced)) continue
-    const target = await newestSnapshot(dataset, signal)
-    if (target !== undefined) best = { dataset, target, referenced }
+    const newest = newestOf((await readInventory(dataset))?.snapshots ?? [])
+    if (newest !== undefined) best = { dataset, target: { ...newest, ours: false }, referenced }
   }
   if (best !== undefined) return best
-  throw new ZfsError('NOT_FOUND', `${volume === undefined ? `Nothing below ${root}` : top} has a snapshot`, {
-    dataset: top,
-    next: 'Take one of a volume with some data: it is sent, and destroyed where it arrives.',
-  })
-}
-
-async function newestSnapshot(dataset: string, signal: AbortSignal | undefined): Promise<Target | undefined> {
-  let newest: Target | undefined
-  for await (const { name, guid, createtxg } of listSnapshots(dataset, { signal })) {
-    if (newest !== undefined && createtxg <= newest.createtxg) continue
-    newest = { name: name.slice(dataset.length + 1), guid, createtxg, ours: false }
-  }
-  return newest
+  throw new ZfsError(
+    'NOT_FOUND',
+    volume === undefined ? `Nothing below ${root} has a snapshot` : `${top} has no snapshot`,
+    {
+      dataset: top,
+      next: 'Take one of a volume with some data: it is sent, and destroyed where it arrives.',
+    },
+  )
 }
 
 class Measuring {
@@ -112,7 +109,7 @@ class Measuring {
   ) {}
 
   async cipher(): Promise<bigint> {
-    const answer = await this.peer.connection.request(measureCipherOf, { volume: this.volume }, this.#options())
+    const answer = await this.peer.connection.request(measureCipherOf, { volume: this.volume }, optional(this.signal))
     return answer.bytesPerSecond
   }
 
@@ -186,10 +183,10 @@ class Measuring {
     const [stop, over] = [new AbortController(), new AbortController()]
     const either = (signal: AbortSignal) => AbortSignal.any([signal, ...(this.signal ? [this.signal] : [])])
     const requested = either(stop.signal)
-    const { ticket, outcome } = await this.#ask(method, params, requested)
+    const { ready, outcome } = await askTwice(this.peer, method, params, requested, 'answered without taking a stream')
     let timer: NodeJS.Timeout | undefined
     try {
-      const channel = await connection.openData(ticket, { signal: requested })
+      const channel = await connection.openData(ready.ticket, { signal: requested })
       const [load, started] = [watchLoad(), performance.now()]
       timer = setTimeout(() => over.abort(new AbortError('The measurement is over')), this.milliseconds)
       await channel.send(source, { signal: either(over.signal) }).catch((error: unknown) => {
@@ -202,27 +199,5 @@ class Measuring {
       clearTimeout(timer)
       stop.abort()
     }
-  }
-
-  /** Resolves once the peer is ready for the stream. */
-  async #ask(
-    method: MeasureMethod,
-    params: unknown,
-    signal: AbortSignal,
-  ): Promise<{ ticket: string; outcome: Promise<Measured> }> {
-    let admit: (ticket: string) => void
-    const welcome = new Promise<string>((resolve) => {
-      admit = resolve
-    })
-    const onEvent = (event: { ticket: string }): void => admit(event.ticket)
-    const outcome = this.peer.connection.request(method, params, { signal, onEvent })
-    const refused = outcome.then<never>(() => {
-      throw new TransportError('PROTOCOL', `${this.peer.identity} answered without taking a stream`)
-    })
-    return { ticket: await Promise.race([welcome, refused]), outcome }
-  }
-
-  #options(): { signal?: AbortSignal } {
-    return this.signal === undefined ? {} : { signal: this.signal }
   }
 }

@@ -1,21 +1,13 @@
 import type { Writable } from 'node:stream'
-import { getPool, getProperties } from '../../datasets/index.js'
-import { FlockerError, ReplicationError, ZfsError } from '../../errors.js'
-import {
-  type BeginRecord,
-  destroy,
-  destroySnapshots,
-  exists,
-  parseBeginRecord,
-  receive,
-  version,
-} from '../../lzc/index.js'
+import { getProperties } from '../../datasets/index.js'
+import { FlockerError, ZfsError } from '../../errors.js'
+import { type BeginRecord, destroy, destroySnapshots, exists, parseBeginRecord, receive } from '../../lzc/index.js'
 import { type Handler, handle, type RequestContext } from '../../transport/index.js'
-import { busyMilliseconds, receiveClaim } from '../claims.js'
+import { checkStream } from '../check-destination.js'
+import { claimReceive } from '../claims.js'
 import { ensureParents } from '../parents.js'
 import { replicaOptions } from '../replica-properties.js'
 import type { Gate, ServeSettings } from '../serve.js'
-import { checkReceivable } from '../stream-support.js'
 import { measureCipher, watchLoad } from './load.js'
 import { measureCipherOf, measureReceive, measureWire } from './messages.js'
 import { nowhere } from './nowhere.js'
@@ -65,13 +57,10 @@ async function take(sink: Writable, context: Context) {
 }
 
 async function receiveForNothing(settings: ServeSettings, dataset: string, record: Buffer, context: Context) {
-  const release = await settings.claims.takeWithin(receiveClaim(dataset), busyMilliseconds)
-  if (release === undefined)
-    throw new ReplicationError('RECEIVER_BUSY', `${dataset} is receiving a stream`, { dataset })
+  const release = await claimReceive(settings.claims, dataset)
   try {
     const begin = parseBeginRecord(record)
-    const { features } = await getPool(dataset.slice(0, dataset.indexOf('/')))
-    checkReceivable(begin, { dataset, features, version: (await version()).module })
+    await checkStream(dataset, begin)
     if (begin.fromguid !== 0n) throw new ZfsError('NOT_FOUND', `${dataset} has no base for an increment`, { dataset })
     if (await exists(dataset)) throw new ZfsError('EXISTS', `${dataset} exists: it is not for measuring`, { dataset })
     await ensureParents(dataset, settings.root)
