@@ -41,10 +41,14 @@ function restartBeta(directory: string, port: number, credentials = 'beta'): Pro
   return Agent.start(directory, ['--embedded', 'b', '--pool', 'beta', '--port', String(port), ...identity])
 }
 
+/** So slow that progress is told of in the middle of 96 MiB. */
+const slow = { limit: 96 * mebibyte }
+
 /** Does something once so many MiB of a replication have gone. */
-function after(mebibytes: number, act: () => void): Pick<ReplicationOptions, 'onProgress'> {
+function after(mebibytes: number, act: () => void): Pick<ReplicationOptions, 'onProgress' | 'limit'> {
   let done = false
   return {
+    ...slow,
     onProgress: ({ bytes }) => {
       if (done || bytes < BigInt(mebibytes * mebibyte)) return
       done = true
@@ -107,6 +111,7 @@ test('a pull outlives cables that are cut, and its source, which is killed and s
     const cuts = [16, 32]
     const pulled = await pullVolume('disk', peer, {
       retry,
+      ...slow,
       onRetry: ({ error }) => codes.push((error as FlockerError).code),
       onProgress: ({ bytes }) => {
         const mebibytes = Number(bytes) / mebibyte
