@@ -1,6 +1,6 @@
 /** The receiving half of a data plane. */
 import type { Writable } from 'node:stream'
-import { ArgumentError, TransportError } from '../errors.js'
+import { AbortError, TransportError } from '../errors.js'
 import { isPipedSink, type LentSink, lendSink } from '../lzc/pipes.js'
 import type { Carrier } from './carrier.js'
 import type { DataLink, TransferOptions } from './data-plane.js'
@@ -165,7 +165,7 @@ export class Receiver extends Transfer {
   }
 
   readonly #sinkFailed = (error: unknown): void => {
-    this.fail(error ?? new ArgumentError('The sink of the transfer was closed before its end'), true)
+    this.fail(error ?? new AbortError('The sink of the transfer was closed before its end'), true)
   }
 
   readonly #sinkClosed = (): void => {

@@ -1,6 +1,6 @@
 /** The sending half of a data plane. */
 import type { Readable } from 'node:stream'
-import { ArgumentError, TransportError } from '../errors.js'
+import { AbortError, ArgumentError, TransportError } from '../errors.js'
 import { isPipedSource, type LentSource, lendSource, type PipedSource } from '../lzc/pipes.js'
 import type { Carrier } from './carrier.js'
 import type { DataLink, TransferOptions } from './data-plane.js'
@@ -222,7 +222,7 @@ export class Sender extends Transfer {
   }
 
   readonly #sourceFailed = (error: unknown): void => {
-    this.fail(error ?? new ArgumentError('The source of the transfer was closed before its end'), true)
+    this.fail(error ?? new AbortError('The source of the transfer was closed before its end'), true)
   }
 
   readonly #sourceClosed = (): void => {

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { PassThrough, Readable, Writable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -113,6 +114,18 @@ test(
     assert.not.match(told.message, /secret/)
     assert.is((await sent).message, 'secret /path/of/this/host')
     assert.ok(sink.destroyed)
+
+    // Whoever closes his own end without an error has stopped it; nothing was wrong with what he gave.
+    for (const side of ['source', 'sink'] as const) {
+      const { near, far } = await channels()
+      const [given, taking] = [new PassThrough(), new PassThrough()]
+      const ends = [failure(near.send(given)), failure(far.receive(taking))]
+      given.write(Buffer.alloc(1000))
+      await once(taking, 'readable')
+      const closed = side === 'source' ? given : taking
+      closed.destroy()
+      for (const { code } of await Promise.all(ends)) assert.is(code, 'ABORTED')
+    }
   }),
 )
 
