@@ -131,7 +131,7 @@ bool DataMover::Finishing() {
   }
   if (tls_.outSize() > 0) return false;
   if (!halfClosed_) {
-    shutdown(socket_.get(), SHUT_WR);
+    if (!tls_.holdsBack()) shutdown(socket_.get(), SHUT_WR);
     halfClosed_ = true;
     return true;
   }
@@ -140,12 +140,9 @@ bool DataMover::Finishing() {
 
 /** Closing with unread bytes would make the kernel send a reset, which can overtake the last words. */
 bool DataMover::Discard() {
-  char bytes[16384];
-  ssize_t count = recv(socket_.get(), bytes, sizeof bytes, MSG_DONTWAIT);
-  if (count > 0) return true;
-  if (count < 0 && errno == EAGAIN) return false;
-  done_ = true;
-  return true;
+  auto result = tls_.Discard();
+  done_ = done_ || result == TlsSession::Result::kEnded || result == TlsSession::Result::kFailed;
+  return result != TlsSession::Result::kAgain;
 }
 
 void DataMover::Wait() {
@@ -214,7 +211,7 @@ void DataMover::Close() {
   DropPipes();
   outgoing_.Refuse();
   // Where TLS failed, the alert that says why.
-  if (!finishing_ && tls_.outSize() > 0) tls_.Flush();
+  while (!finishing_ && tls_.outSize() > 0 && tls_.Flush() == 0) continue;
   socket_.Reset();
   MoverNews ending = told_;
   ending.moved = Moved();

@@ -20,6 +20,18 @@ Napi::Value Problem(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), problem);
 }
 
+/** kernelTlsProblem(): why TLS can't be left to the kernel here, or null. */
+Napi::Value KernelProblem(const Napi::CallbackInfo& info) {
+#ifdef FLOCKER_ZFS_OPENSSL
+  std::string problem = OpensslProblem();
+  if (problem.empty()) problem = KernelTls::Problem();
+#else
+  std::string problem = OpensslProblem();
+#endif
+  if (problem.empty()) return info.Env().Null();
+  return Napi::String::New(info.Env(), problem);
+}
+
 /** duplicate(descriptor): a copy, which is the caller's to close */
 Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
@@ -41,8 +53,8 @@ DataMover* MoverOf(const Napi::CallbackInfo& info) {
 }
 
 /**
- * openSession(descriptor, server, key, keyBytes, milliseconds): a data session over a copy of a socket's descriptor, between two ends that
- * have a key of 32 bytes in common. The handshake may take so long.
+ * openSession(descriptor, server, key, keyBytes, milliseconds, kernel): a data session over a copy of a socket's descriptor, between two ends
+ * that have a key of 32 bytes in common. The handshake may take so long; after it the kernel makes and reads the records, if `kernel`.
  */
 Napi::Value OpenSession(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -50,7 +62,7 @@ Napi::Value OpenSession(const Napi::CallbackInfo& info) {
   UniqueFd socket(fcntl(arguments.Int(0), F_DUPFD_CLOEXEC, 0));
   int error = socket ? 0 : errno;
   State* state = State::Of(env);
-  TlsSession::Settings settings{state->tls(), -1, arguments.Flag(1), std::vector<uint8_t>(kKeySize), 0};
+  TlsSession::Settings settings{state->tls(), -1, arguments.Flag(1), std::vector<uint8_t>(kKeySize), 0, arguments.Flag(5)};
   if (!arguments.Bytes(2, settings.key.data(), kKeySize)) return {};
   settings.keyBytes = arguments.BigInt(3);
   int milliseconds = arguments.Int(4);
@@ -152,6 +164,7 @@ void Destroy(const Napi::CallbackInfo& info) {
 void ExportDataSessions(Napi::Env env, Napi::Object exports) {
   auto add = [&](const char* name, auto function) { exports.Set(name, Napi::Function::New(env, function, name)); };
   add("dataSessionProblem", Problem);
+  add("kernelTlsProblem", KernelProblem);
   add("duplicate", Duplicate);
 #ifdef FLOCKER_ZFS_OPENSSL
   add("openSession", OpenSession);

@@ -48,6 +48,10 @@ unsigned int ServerKey(SSL* ssl, const char* identity, unsigned char* key, unsig
   return session->CopyKey(key, keySize);
 }
 
+void Keylog(const SSL* ssl, const char* line) {
+  if (TlsSession* session = TlsSession::Of(ssl)) session->Learn(line);
+}
+
 }  // namespace
 
 std::shared_ptr<TlsContext> TlsContext::Make() {
@@ -76,6 +80,7 @@ bool TlsContext::Configure() {
   SSL_CTX_set_num_tickets(context_, 0);
   SSL_CTX_set_psk_client_callback(context_, ClientKey);
   SSL_CTX_set_psk_server_callback(context_, ServerKey);
+  SSL_CTX_set_keylog_callback(context_, Keylog);
   return SSL_CTX_set_ciphersuites(context_, CipherSuites()) == 1;
 }
 

@@ -15,6 +15,9 @@ namespace {
 /** What is written counts for no less, so that a key is changed long before it has made 2^24.5 records (RFC 8446, section 5.5). */
 constexpr uint64_t kLeastCounted = 4096;
 
+/** TLS_AES_128_GCM_SHA256 (RFC 8446, appendix B.4). */
+constexpr uint16_t kAes128Gcm = 0x1301;
+
 }  // namespace
 
 TlsSession::~TlsSession() {
@@ -43,6 +46,8 @@ bool TlsSession::Attach() {
   BIO_set_data(out, this);
   BIO_set_init(out, 1);
   SSL_set_ex_data(ssl_, 0, this);
+  // The kernel must find all records after the handshake's.
+  if (settings_.kernel) SSL_set_read_ahead(ssl_, 0);
   if (settings_.server) SSL_set_accept_state(ssl_);
   else SSL_set_connect_state(ssl_);
   return true;
@@ -52,12 +57,40 @@ TlsSession::Result TlsSession::Handshake() {
   ERR_clear_error();
   Result result = Judge(SSL_do_handshake(ssl_));
   // A peer that has not the key could offer a certificate in its place, which nobody would verify.
-  if (result != Result::kDone || SSL_session_reused(ssl_) == 1) return result;
-  failure_ = "ERR_SSL_NO_COMMON_KEY";
+  if (result == Result::kDone && SSL_session_reused(ssl_) != 1) {
+    failure_ = "ERR_SSL_NO_COMMON_KEY";
+    return Result::kFailed;
+  }
+  return result == Result::kDone && settings_.kernel ? GiveToKernel() : result;
+}
+
+/** After the last bytes of the handshake, where the kernel can: without it the session goes on as it is. */
+TlsSession::Result TlsSession::GiveToKernel() {
+  while (outSize() > 0) {
+    int error = Flush();
+    if (error == EAGAIN) return Result::kAgain;
+    if (error == 0) continue;
+    error_ = error;
+    return Result::kFailed;
+  }
+  settings_.kernel = false;
+  const bool known = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_)) == kAes128Gcm && fromClient_ && fromServer_;
+  if (!known) return Result::kDone;
+  auto kernel = std::make_unique<KernelTls>(settings_.socket, settings_.keyBytes);
+  bool untouched = false;
+  int error = settings_.server ? kernel->Begin(fromServer_, fromClient_, &untouched)
+                               : kernel->Begin(fromClient_, fromServer_, &untouched);
+  if (error == 0) kernel_ = std::move(kernel);
+  if (error == 0 || untouched) return Result::kDone;
+  error_ = error;
   return Result::kFailed;
 }
 
 bool TlsSession::Write(const char* data, size_t size) {
+  if (kernel_) {
+    kernel_->Write(data, size);
+    return true;
+  }
   ERR_clear_error();
   carried_ += std::max<uint64_t>(size, kLeastCounted);
   if (carried_ > settings_.keyBytes) {
@@ -75,6 +108,7 @@ bool TlsSession::Write(const char* data, size_t size) {
 }
 
 TlsSession::Result TlsSession::Read(char* data, size_t size, size_t* count) {
+  if (kernel_) return kernel_->Read(data, size, count);
   *count = 0;
   while (*count < size && stopped_ == Result::kDone) {
     size_t read = 0;
@@ -88,12 +122,24 @@ TlsSession::Result TlsSession::Read(char* data, size_t size, size_t* count) {
   return *count > 0 ? Result::kDone : stopped_;
 }
 
+TlsSession::Result TlsSession::Discard() {
+  char bytes[16384];
+  size_t count = 0;
+  if (kernel_) return kernel_->Read(bytes, sizeof bytes, &count);
+  // Not even decrypted.
+  ssize_t size = recv(settings_.socket, bytes, sizeof bytes, MSG_DONTWAIT);
+  if (size > 0) return Result::kDone;
+  return size < 0 && errno == EAGAIN ? Result::kAgain : Result::kEnded;
+}
+
 void TlsSession::Close() {
+  if (kernel_) return kernel_->Close();
   ERR_clear_error();
   SSL_shutdown(ssl_);
 }
 
 int TlsSession::Flush() {
+  if (kernel_) return kernel_->Flush();
   ssize_t count = send(settings_.socket, out_.data() + outAt_, outSize(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (count < 0) return errno;
   outAt_ += count;
@@ -141,12 +187,22 @@ int TlsSession::WriteOut(BIO* bio, const char* data, size_t size, size_t* writte
   return 1;
 }
 
-const TlsSession* TlsSession::Of(const SSL* ssl) { return static_cast<TlsSession*>(SSL_get_ex_data(ssl, 0)); }
+TlsSession* TlsSession::Of(const SSL* ssl) { return static_cast<TlsSession*>(SSL_get_ex_data(ssl, 0)); }
 
 unsigned int TlsSession::CopyKey(unsigned char* key, unsigned int size) const {
   if (settings_.key.size() > size) return 0;
   memcpy(key, settings_.key.data(), settings_.key.size());
   return static_cast<unsigned int>(settings_.key.size());
+}
+
+void TlsSession::Learn(const char* line) {
+  if (!settings_.kernel) return;
+  // A label, the client's random number and the secret.
+  const std::string text(line);
+  const std::string label = text.substr(0, text.find(' '));
+  std::string digits = text.substr(text.rfind(' ') + 1);
+  if (label == "CLIENT_TRAFFIC_SECRET_0") fromClient_.Parse(digits);
+  if (label == "SERVER_TRAFFIC_SECRET_0") fromServer_.Parse(digits);
 }
 
 }  // namespace flocker

@@ -9,7 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "kernel_tls.h"
 #include "tls_context.h"
+#include "tls_result.h"
+#include "traffic_secret.h"
 
 namespace flocker {
 
@@ -20,7 +23,7 @@ namespace flocker {
  */
 class TlsSession {
  public:
-  enum class Result { kDone, kAgain, kEnded, kFailed };
+  using Result = TlsResult;
 
   struct Settings {
     /** Null where there was none to be had, of which OpenSSL's error queue says why. */
@@ -30,6 +33,8 @@ class TlsSession {
     std::vector<uint8_t> key;
     /** Bytes that a key may carry before this end's is changed. */
     uint64_t keyBytes;
+    /** Whether the kernel is to make and read the records after the handshake, where it takes this session's keys. */
+    bool kernel;
   };
 
   TlsSession() = default;
@@ -48,28 +53,41 @@ class TlsSession {
   void Close();
 
   /** Bytes that wait to be sent. */
-  size_t outSize() const { return out_.size() - outAt_; }
+  size_t outSize() const { return kernel_ ? kernel_->outSize() : out_.size() - outAt_; }
   /** Sends as many of them as the socket takes at once. Returns 0 or an errno, EAGAIN where it takes none now. */
   int Flush();
 
+  /**
+   * Whether closing the connection for sending alone could cut off what was sent: of the records that it makes, the kernel may still hold
+   * some that TCP had no room for.
+   */
+  bool holdsBack() const { return kernel_ != nullptr; }
+  /** Reads and forgets what is there. kEnded or kFailed: nothing more comes. */
+  Result Discard();
+
   /** Why something failed: Node.js's code for an error of OpenSSL's, or else an errno. */
-  const std::string& failure() const { return failure_; }
-  int error() const { return error_; }
+  const std::string& failure() const { return kernel_ ? kernel_->failure() : failure_; }
+  int error() const { return kernel_ ? kernel_->error() : error_; }
 
   // For the context: what it calls of the session that it is called for.
   static int WriteOut(BIO* bio, const char* data, size_t size, size_t* written);
   /** Null where `ssl` is no session's. */
-  static const TlsSession* Of(const SSL* ssl);
+  static TlsSession* Of(const SSL* ssl);
   /** Returns the key's size, or 0 where there is too little room. */
   unsigned int CopyKey(unsigned char* key, unsigned int size) const;
+  /** A line of SSL_CTX_set_keylog_callback(3), of which the kernel's keys are made. */
+  void Learn(const char* line);
 
  private:
   bool Attach();
+  Result GiveToKernel();
   Result Judge(int result);
   void Fail();
 
   Settings settings_;
   SSL* ssl_ = nullptr;
+  TrafficSecret fromClient_, fromServer_;
+  std::unique_ptr<KernelTls> kernel_;  // once the kernel has the keys
   std::vector<char> out_;
   size_t outAt_ = 0;
   uint64_t carried_ = 0;              // by the present key

@@ -26,7 +26,9 @@ export interface HostOptions {
   logger?: Logger
   /**
    * What moves the bytes of streams between the network and ZFS at this end: `auto`, the default, is the native data plane where this Node.js
-   * has what it needs, and Node.js's own TLS elsewhere; `javascript` is Node.js's own TLS. Peers need not have the same. docs/protocol.md
+   * has what it needs, and Node.js's own TLS elsewhere; `kernel-tls` is the native data plane with TLS records made and read by the kernel,
+   * where {@link kernelTlsProblem} has no objection, and else `auto`, with a warning in the log; `javascript` is Node.js's own TLS. Peers need
+   * not have the same. docs/protocol.md
    */
   dataPlane?: PlaneChoice
   /**

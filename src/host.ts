@@ -52,6 +52,7 @@ import {
   type Connection,
   type Credentials,
   certifiedAddress,
+  checkPlane,
   checkRules,
   connect,
   listen,
@@ -594,13 +595,14 @@ export class Host implements AsyncDisposable {
 export async function openHost(options: HostOptions): Promise<Host> {
   const { credentials, embedded = defaultDirectory() } = options
   const root = chooseRoot({ ...options, ...(embedded === undefined ? {} : { embedded }) })
+  const { logger = pino({ enabled: false }), peers = [], recovery = 'background' } = options
+  if (options.dataPlane !== undefined) checkPlane(options.dataPlane, logger)
   const loaded = typeof credentials === 'string' ? await loadCredentials(credentials) : credentials
   chooseEngine(embedded === undefined ? defaultEngine() : 'embedded')
   const { module } = await version()
   const pool = poolOf(root)
   const opened = embedded !== undefined && (await openEmbedded(embedded, pool, options.embedded === undefined))
   const close = async (): Promise<void> => (opened ? closePool(pool) : undefined)
-  const { logger = pino({ enabled: false }), peers = [], recovery = 'background' } = options
   for (const address of peers) parseAddress(address)
   const host = new Host(root, loaded, module, logger, close, peers, options)
   try {

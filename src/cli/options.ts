@@ -1,4 +1,5 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { kernelTlsProblem, type PlaneChoice, planeChoices } from '../transport/index.js'
 
 /** The options by which every command finds its host. */
 export interface HostFlags {
@@ -6,6 +7,7 @@ export interface HostFlags {
   pool?: string
   root?: string
   credentials: string
+  dataPlane?: PlaneChoice
 }
 
 /** Gives a command those options. */
@@ -18,11 +20,15 @@ export function withHostFlags(command: Command): Command {
       'use a pool in a file in that directory (default pool: embedded), without a kernel module',
     )
     .requiredOption('--credentials <directory>', 'directory with ca.pem, host.pem and host.key')
+    .addOption(new Option('--data-plane <plane>', 'what moves the bytes of streams at this end').choices(planeChoices))
 }
 
-/** `--embedded`, `--pool` and `--root`, as `openHost` wants them. */
-export function hostOptions({ embedded, pool, root, credentials }: HostFlags) {
+/** These options, as `openHost` wants them. */
+export function hostOptions({ embedded, pool, root, credentials, dataPlane }: HostFlags) {
+  const problem = dataPlane === 'kernel-tls' ? kernelTlsProblem() : undefined
+  if (problem !== undefined) console.error(`TLS stays out of the kernel: ${problem}`)
   return {
+    ...(dataPlane === undefined ? {} : { dataPlane }),
     ...(embedded === undefined ? {} : { embedded }),
     ...(pool === undefined ? {} : { pool }),
     ...(root === undefined ? {} : { root }),

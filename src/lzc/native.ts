@@ -57,13 +57,21 @@ export interface SessionNews extends Outcome {
 /** The part of the addon that needs no ZFS. */
 export interface SessionAddon {
   dataSessionProblem(): string | null
+  kernelTlsProblem(): string | null
   duplicate(descriptor: number): number
   pipeOf(descriptor: number): Transfer
   read(transfer: Transfer): Promise<{ errno: number; data?: Buffer }>
   write(transfer: Transfer, buffers: Buffer[]): Promise<{ errno: number }>
   finish(transfer: Transfer): void
   cancel(transfer: Transfer): Promise<void>
-  openSession(descriptor: number, server: boolean, key: Buffer, keyBytes: bigint, milliseconds: number): DataSession
+  openSession(
+    descriptor: number,
+    server: boolean,
+    key: Buffer,
+    keyBytes: bigint,
+    milliseconds: number,
+    inKernel: boolean,
+  ): DataSession
   sessionNews(session: DataSession, bytes: boolean): Promise<SessionNews>
   sessionWant(session: DataSession): void
   sessionSay(session: DataSession, buffers: Buffer[]): Promise<{ errno: number }>

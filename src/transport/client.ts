@@ -40,7 +40,7 @@ export interface ConnectOptions extends Omit<DialTarget, 'logger' | 'timeoutMill
   keyBytes?: number
   /**
    * What moves streams at this end: `auto` (default) is the native data plane, where this Node.js allows it, and JavaScript elsewhere;
-   * the other end need not do the same.
+   * `kernel-tls` is the same with TLS records made and read by the kernel, where that can; the other end need not do the same.
    */
   dataPlane?: PlaneChoice
   logger?: Logger
@@ -212,7 +212,8 @@ class ClientConnection implements Connection {
       const { socket, opened, reply } = await dial(target, opening, stop.signal)
       const ours = opened.type === 'data' ? opened.plane : undefined
       const { timeoutMilliseconds: milliseconds } = target
-      const end = { peer: this.identity, ours, theirs: reply.plane, keyBytes: this.#keyBytes, milliseconds }
+      const planes = { choice: this.#plane, ours, theirs: reply.plane }
+      const end = { peer: this.identity, ...planes, keyBytes: this.#keyBytes, milliseconds }
       return await carrierOf(socket, { role: 'client', ...end })
     } finally {
       for (const stopForwarding of forwards) stopForwarding()

@@ -8,12 +8,13 @@ import { createServer, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Logger } from 'pino'
 import { sessionAddon } from '../lzc/native.js'
 import type { Carrier, PlaneName } from './carrier.js'
+import { kernelTlsProblem } from './kernel-tls.js'
 import { SessionCarrier } from './session-carrier.js'
 import { SocketCarrier } from './socket-carrier.js'
 import { tune } from './tls.js'
 
-/** Which plane a host uses: the native one where it can, or JavaScript's. */
-export type PlaneChoice = 'auto' | 'javascript'
+/** Which plane a host uses: the native one where it can, the same with the kernel's TLS where that can, or JavaScript's. */
+export type PlaneChoice = 'auto' | 'kernel-tls' | 'javascript'
 
 const LABEL = 'EXPERIMENTAL flocker-zfs data session'
 const KEY_BYTES = 32
@@ -36,7 +37,7 @@ export function planeOf(socket: TLSSocket, choice: PlaneChoice, logger: Logger):
   const { problem } = sessionAddon()
   if (handleOf(socket) === undefined) return undefined
   if (problem !== undefined) logger.debug({ problem }, 'streams go through JavaScript')
-  return choice === 'auto' && problem === undefined ? 'native' : 'javascript'
+  return choice !== 'javascript' && problem === undefined ? 'native' : 'javascript'
 }
 
 export interface SessionEnd {
@@ -44,6 +45,7 @@ export interface SessionEnd {
   peer: string
   ours: PlaneName | undefined
   theirs: PlaneName | undefined
+  choice: PlaneChoice
   /** Bytes that a key may carry. */
   keyBytes: number
   /** How long a handshake may take. */
@@ -85,7 +87,8 @@ async function secondSession(fd: number, key: Buffer, end: SessionEnd): Promise<
   try {
     if (end.ours === 'native') {
       const { role, keyBytes, milliseconds } = end
-      const session = addon.openSession(fd, role === 'server', key, BigInt(keyBytes), milliseconds)
+      const inKernel = end.choice === 'kernel-tls' && kernelTlsProblem() === undefined
+      const session = addon.openSession(fd, role === 'server', key, BigInt(keyBytes), milliseconds, inKernel)
       return new SessionCarrier(addon, session, end.peer)
     }
     const socket = new Socket({ fd: addon.duplicate(fd), readable: true, writable: true })

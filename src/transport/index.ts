@@ -25,6 +25,7 @@ export type {
   TransferOptions,
 } from './data-plane.js'
 export type { PlaneChoice } from './data-session.js'
+export { checkPlane, kernelTlsProblem, planeChoices } from './kernel-tls.js'
 export {
   type DataOffer,
   defineMethod,

@@ -191,9 +191,10 @@ class Listener implements Server {
         next: 'Ask for a new one: a ticket is good for one data connection, soon after it was made.',
       })
     }
-    const ours = planeOf(socket, this.#options.dataPlane ?? 'auto', this.#logger)
+    const choice = this.#options.dataPlane ?? 'auto'
+    const ours = planeOf(socket, choice, this.#logger)
     const { keyBytes, handshakeMilliseconds: milliseconds } = this.#limits
-    const end = { role: 'server', peer: identity, ours, theirs: opening.plane, keyBytes, milliseconds } as const
+    const end = { role: 'server', peer: identity, ours, theirs: opening.plane, choice, keyBytes, milliseconds } as const
     const moves = movesOn(end)
     if (moves) stopReading(socket)
     this.#settled(socket, { type: 'welcome', version, ...(moves ? { plane: ours } : {}) }, () => {

@@ -38,7 +38,7 @@ async function connection(): Promise<[Socket, Socket]> {
 /** A native end over a socket, which it takes. */
 function nativeEnd(socket: Socket, server: boolean, key: Buffer, milliseconds = 10_000) {
   const { fd } = (socket as unknown as { _handle: { fd: number; readStop(): void } })._handle
-  const session = addon.openSession(fd, server, key, keyBytes, milliseconds)
+  const session = addon.openSession(fd, server, key, keyBytes, milliseconds, false)
   socket.destroy()
   return session
 }
