@@ -64,10 +64,14 @@ export class Lane implements AsyncDisposable {
     return new Lane(field, { alpha: await field.dial('alpha'), beta: await field.dial('beta') })
   }
 
-  /** Resolves when neither host is receiving anything of the present history: one that has lost its sender ends a moment later. */
+  /**
+   * Resolves when neither host is at work on anything of the present history: one that has lost its peer ends a moment later what it had
+   * begun for it, a receive or the move of a cursor.
+   */
   async settled(): Promise<void> {
     for (const side of sides) {
-      await this.field.hosts[side].local.claims.settledWithin(`receive ${side}/${this.place}/`, 30_000)
+      const { claims } = this.field.hosts[side].local
+      for (const work of ['receive', 'serve']) await claims.settledWithin(`${work} ${side}/${this.place}/`, 30_000)
     }
   }
 

@@ -127,11 +127,9 @@ async function ended<Result>(
     return { error }
   } finally {
     clearTimeout(timer)
+    // The loss of a wire is seen a moment later where nothing was on its way.
+    if (broken?.how === 'cut') await wait(5)
     await lane.settled()
-    if (broken?.how === 'cut') {
-      // The loss of a wire is seen a moment later where nothing was on its way.
-      await wait(5)
-      await peer.reconnect()
-    }
+    if (broken?.how === 'cut') await peer.reconnect()
   }
 }
