@@ -34,10 +34,11 @@ export class Directions implements AsyncDisposable {
     private readonly certificates: string,
   ) {}
 
-  static async open(): Promise<Directions> {
+  /** @param memory of each host */
+  static async open(memory: string): Promise<Directions> {
     const disks = ['1 GiB', '1 GiB', '256 MiB']
     const lab = await openLab({
-      hosts: profiles.map((profile) => ({ name: profile, profile, disks })),
+      hosts: profiles.map((profile) => ({ name: profile, profile, disks, memory })),
       bootTimeoutMilliseconds: 120_000,
     })
     const directions = new Directions(lab, await mkdtemp(join(tmpdir(), 'flocker-zfs-')))
@@ -60,8 +61,8 @@ export class Directions implements AsyncDisposable {
     const { pool = 'tank', flags = [], timeoutMilliseconds = 120_000 } = options
     const argv = ['node', commandLine, 'push', volume, `${to}:${agentPort}`, '--recursive', '--json']
     argv.push('--pool', pool, '--credentials', senderDirectory, ...flags)
-    const { stdout, stderr } = await this.host(from).run(argv, { check: false, timeoutMilliseconds })
-    if (stdout === '') throw new Error(`pushing ${volume} from ${from} to ${to}: ${stderr}`)
+    const { stdout, stderr, status, signal } = await this.host(from).run(argv, { check: false, timeoutMilliseconds })
+    if (stdout === '') throw new Error(`pushing ${volume} from ${from} to ${to}: ${signal ?? status}: ${stderr}`)
     return JSON.parse(stdout) as Printed
   }
 

@@ -10,10 +10,13 @@ import type { Host, ProfileName } from '../lab/index.js'
 import { Directions, type Printed, profiles } from './directions.js'
 import { change, create, first, loadKeys, second, sums, unloadKeys } from './tree-content.js'
 
+const children = process.env.FLOCKER_ZFS_CHILDREN
+const patience = { timeoutMilliseconds: 3_600_000 }
 let lab: Directions
 
 test.before(async () => {
-  lab = await Directions.open()
+  // ZFS itself keeps most of a megabyte for each dataset that is mounted, whatever its ARC's bound is.
+  lab = await Directions.open(children === undefined ? '1 GiB' : '4 GiB')
 })
 
 test.after(async () => {
@@ -116,9 +119,6 @@ const createMixed = `
   zfs set longname=on new/flocker/mixed/long; touch /srv/new/long/$(printf "n%.0s" $(seq 400))
   echo 1048576 > /sys/module/zfs/parameters/zap_micro_max_size
   cd /srv/new/zap; for i in $(seq 3000); do : > "$i"; done; zpool sync new`
-
-const children = process.env.FLOCKER_ZFS_CHILDREN
-const patience = { timeoutMilliseconds: 3_600_000 }
 
 async function pushMany(from: ProfileName, to: ProfileName): Promise<void> {
   const [volume, count] = [`many-${from}`, children ?? '12']
