@@ -77,7 +77,7 @@ std::string KernelTls::Problem() {
   int error = Connect(&client, &server);
   if (error != 0) return std::string("it could not be tried over loopback: ") + strerror(error);
   TrafficSecret secret;
-  secret.Parse(std::string(2 * TrafficSecret::kSize, '0'));
+  secret.Parse(std::string(2 * TrafficSecret::kSize, '0').c_str());
   KernelTls tls(client.get(), 0);
   bool untouched = false;
   error = tls.Begin(secret, secret, &untouched);

@@ -18,6 +18,9 @@ constexpr uint64_t kLeastCounted = 4096;
 /** TLS_AES_128_GCM_SHA256 (RFC 8446, appendix B.4). */
 constexpr uint16_t kAes128Gcm = 0x1301;
 
+// Labels of SSL_CTX_set_keylog_callback(3).
+constexpr char kFromClient[] = "CLIENT_TRAFFIC_SECRET_0 ", kFromServer[] = "SERVER_TRAFFIC_SECRET_0 ";
+
 }  // namespace
 
 TlsSession::~TlsSession() {
@@ -74,6 +77,7 @@ TlsSession::Result TlsSession::GiveToKernel() {
     return Result::kFailed;
   }
   settings_.kernel = false;
+  SSL_set_read_ahead(ssl_, 1);
   const bool known = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_)) == kAes128Gcm && fromClient_ && fromServer_;
   if (!known) return Result::kDone;
   auto kernel = std::make_unique<KernelTls>(settings_.socket, settings_.keyBytes);
@@ -81,6 +85,7 @@ TlsSession::Result TlsSession::GiveToKernel() {
   int error = settings_.server ? kernel->Begin(fromServer_, fromClient_, &untouched)
                                : kernel->Begin(fromClient_, fromServer_, &untouched);
   if (error == 0) kernel_ = std::move(kernel);
+  fromClient_ = fromServer_ = {};
   if (error == 0 || untouched) return Result::kDone;
   error_ = error;
   return Result::kFailed;
@@ -197,12 +202,11 @@ unsigned int TlsSession::CopyKey(unsigned char* key, unsigned int size) const {
 
 void TlsSession::Learn(const char* line) {
   if (!settings_.kernel) return;
-  // A label, the client's random number and the secret.
-  const std::string text(line);
-  const std::string label = text.substr(0, text.find(' '));
-  std::string digits = text.substr(text.rfind(' ') + 1);
-  if (label == "CLIENT_TRAFFIC_SECRET_0") fromClient_.Parse(digits);
-  if (label == "SERVER_TRAFFIC_SECRET_0") fromServer_.Parse(digits);
+  // A label, the client's random number and the secret, of which nothing is copied elsewhere.
+  const char* digits = strrchr(line, ' ');
+  if (digits == nullptr) return;
+  if (strncmp(line, kFromClient, strlen(kFromClient)) == 0) fromClient_.Parse(digits + 1);
+  if (strncmp(line, kFromServer, strlen(kFromServer)) == 0) fromServer_.Parse(digits + 1);
 }
 
 }  // namespace flocker

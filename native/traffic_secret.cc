@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <string>
 
 namespace flocker {
 
@@ -22,8 +23,8 @@ int ValueOf(char digit) {
 
 TrafficSecret::~TrafficSecret() { explicit_bzero(bytes_.data(), kSize); }
 
-bool TrafficSecret::Parse(const std::string& digits) {
-  if (digits.size() != 2 * kSize) return false;
+bool TrafficSecret::Parse(const char* digits) {
+  if (strlen(digits) != 2 * kSize) return false;
   for (size_t i = 0; i < kSize; i++) {
     int high = ValueOf(digits[2 * i]), low = ValueOf(digits[2 * i + 1]);
     if (high < 0 || low < 0) return false;

@@ -7,7 +7,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 namespace flocker {
 
@@ -25,7 +24,7 @@ class TrafficSecret {
   ~TrafficSecret();
 
   /** From hexadecimal digits; false where they aren't those of one. */
-  bool Parse(const std::string& digits);
+  bool Parse(const char* digits);
   /** Whether there is one. */
   explicit operator bool() const { return present_; }
 
