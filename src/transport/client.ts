@@ -227,7 +227,7 @@ class ClientConnection implements Connection {
       heartbeat: this.#heartbeat,
       logger: this.#logger,
       keyBytes: this.#keyBytes,
-      successorMilliseconds: this.#target.timeoutMilliseconds,
+      readyMilliseconds: this.#target.timeoutMilliseconds,
       successors: { role: 'client', open: (ticket, signal) => this.#dialData(ticket, signal) },
       heard: () => this.#link.heard(),
     })

@@ -48,7 +48,8 @@ export class ControlLink<T extends Message> {
       this.#resolveEnded = resolve
     })
     this.#decoder = new MessageDecoder(messageBytes, peer)
-    this.#silence = new Silence(heartbeat, () => this.send({ type: 'heartbeat' }), this.#silent, true)
+    const beat = (): void => this.send({ type: 'heartbeat' })
+    this.#silence = new Silence(heartbeat, heartbeat.timeoutMilliseconds, beat, this.#silent)
     socket.on('error', this.#lost)
     socket.on('close', this.#lost)
     socket.on('end', this.#lost)
@@ -144,10 +145,10 @@ export class ControlLink<T extends Message> {
     this.#finish(error, Buffer.alloc(0), reason)
   }
 
-  readonly #silent = (): void => {
-    const { peer, heartbeat } = this.options
-    const seconds = heartbeat.timeoutMilliseconds / 1000
-    this.#finish(new TransportError('PEER_LOST', `${peer} was silent for ${seconds} s`, { peer }), undefined)
+  readonly #silent = (milliseconds: number): void => {
+    const { peer } = this.options
+    const message = `${peer} was silent for ${milliseconds / 1000} s`
+    this.#finish(new TransportError('PEER_LOST', message, { peer }), undefined)
   }
 
   readonly #lost = (error?: unknown): void => {

@@ -60,8 +60,8 @@ export interface DataLink {
   readonly logger: Logger
   /** Bytes that a connection's keys may carry, in each direction. */
   readonly keyBytes: number
-  /** How long to wait for a successor that nothing holds up. */
-  readonly successorMilliseconds: number
+  /** How long to wait for what nothing holds up: the other end's first word, a successor. */
+  readonly readyMilliseconds: number
   readonly successors: Successors
   /** To be called whenever bytes arrive: they prove that the peer lives. */
   heard(): void

@@ -195,8 +195,8 @@ export class Sender extends Transfer {
   /** A receiver whose sink is slow reads slowly what is asked of it. One that has taken everything has no such excuse. */
   #watchSuccessor(): void {
     if (!this.#stuck || this.settled || this.#taken !== this.total) return
-    const { peer, successorMilliseconds } = this.link
-    this.#late ??= setTimeout(() => this.fail(lateSuccessor(peer, successorMilliseconds), true), successorMilliseconds)
+    const { peer, readyMilliseconds } = this.link
+    this.#late ??= setTimeout(() => this.fail(lateSuccessor(peer, readyMilliseconds), true), readyMilliseconds)
   }
 
   #sayEnd(): void {

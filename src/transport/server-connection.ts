@@ -176,7 +176,7 @@ export class ServedConnection implements ServerConnection {
       heartbeat,
       logger,
       keyBytes: limits.keyBytes,
-      successorMilliseconds: limits.handshakeMilliseconds,
+      readyMilliseconds: limits.handshakeMilliseconds,
       successors: { role: 'server', offer: (events) => tickets.issue(this.identity, events) },
       heard: () => this.#link.heard(),
     })

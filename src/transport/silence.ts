@@ -9,29 +9,38 @@ const GRACE_MILLISECONDS = 250
 
 export class Silence {
   #timer: NodeJS.Timeout | undefined
+  /** Since the timer began. */
   #heard = false
+  /** How long the timer runs, in milliseconds. */
+  #patience: number
   readonly #beat: NodeJS.Timeout
 
   /**
+   * @param firstMilliseconds how long the peer may take to be heard at all: it may have something to do before it speaks
    * @param speak called every interval
-   * @param lost called once, after the timeout without {@link heard}
-   * @param listening whether to count from now on, or only once the peer has been heard
+   * @param lost called once, after so many milliseconds without {@link heard}
    */
   constructor(
     readonly heartbeat: Heartbeat,
+    firstMilliseconds: number,
     speak: () => void,
-    readonly lost: () => void,
-    listening: boolean,
+    readonly lost: (milliseconds: number) => void,
   ) {
     this.#beat = setInterval(speak, heartbeat.intervalMilliseconds)
-    if (listening) this.heard()
+    this.#patience = firstMilliseconds
+    this.#begin()
   }
 
   /** The peer is alive. */
   heard(): void {
     this.#heard = true
-    if (this.#timer === undefined) this.#timer = setTimeout(() => this.#expire(), this.heartbeat.timeoutMilliseconds)
-    else this.#timer.refresh()
+    const { timeoutMilliseconds } = this.heartbeat
+    if (this.#timer !== undefined && this.#patience === timeoutMilliseconds) this.#timer.refresh()
+    else {
+      this.pause()
+      this.#patience = timeoutMilliseconds
+      this.#begin()
+    }
   }
 
   /** Stops counting while nothing is read from the peer, until it is {@link heard} again. */
@@ -45,12 +54,16 @@ export class Silence {
     clearInterval(this.#beat)
   }
 
+  #begin(): void {
+    this.#timer = setTimeout(() => this.#expire(), this.#patience)
+  }
+
   #expire(): void {
     this.#heard = false
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       if (this.#heard) this.heard()
-      else this.lost()
+      else this.lost(this.#patience)
     }, GRACE_MILLISECONDS)
   }
 }

@@ -46,7 +46,8 @@ export abstract class Transfer {
       failed: (error) => this.fail(error, true),
     })
     // The other end may not have begun; once it has, it speaks every interval.
-    this.silence = new Silence(link.heartbeat, this.speak, this.#silent, false)
+    const first = Math.max(link.readyMilliseconds, link.heartbeat.timeoutMilliseconds)
+    this.silence = new Silence(link.heartbeat, first, this.speak, this.#silent)
     options.signal?.addEventListener('abort', this.#aborted)
   }
 
@@ -186,13 +187,10 @@ export abstract class Transfer {
     }
   }
 
-  readonly #silent = (): void => {
-    const { peer, heartbeat } = this.link
-    const seconds = heartbeat.timeoutMilliseconds / 1000
-    this.fail(
-      new TransportError('PEER_LOST', `The data connection with ${peer} was silent for ${seconds} s`, { peer }),
-      false,
-    )
+  readonly #silent = (milliseconds: number): void => {
+    const { peer } = this.link
+    const message = `The data connection with ${peer} was silent for ${milliseconds / 1000} s`
+    this.fail(new TransportError('PEER_LOST', message, { peer }), false)
   }
 
   readonly #aborted = (): void => {

@@ -224,6 +224,32 @@ test(
 )
 
 test(
+  'an end whose first words never arrive is lost, however well the other way works',
+  scoped(async (scope) => {
+    const heartbeat = { intervalMilliseconds: 100, timeoutMilliseconds: 400 }
+    const { channels } = await pair(scope, cluster, {
+      near: { heartbeat, timeoutMilliseconds: 1500 },
+      far: { heartbeat, limits: { handshakeMilliseconds: 1500 } },
+    })
+    const late = await channels()
+    const [given, taking] = [new PassThrough(), new HashSink()]
+    const sending = late.near.send(given)
+    await new Promise((resolve) => setTimeout(resolve, 800))
+    given.end('late')
+    assert.equal(await Promise.all([sending, late.far.receive(taking)]), [4n, 4n])
+
+    for (const side of ['near', 'far'] as const) {
+      const alone = await channels()
+      const started = performance.now()
+      const { code } = await failure(side === 'near' ? alone.near.send(endless()) : alone.far.receive(new HashSink()))
+      assert.is(code, 'PEER_LOST', side)
+      const milliseconds = performance.now() - started
+      assert.ok(milliseconds > 1400 && milliseconds < 8000, `${milliseconds} ms`)
+    }
+  }),
+)
+
+test(
   'garbled bytes are noticed, named, and not used',
   scoped(async (scope) => {
     let link: FaultyLink | undefined
