@@ -47,7 +47,7 @@ export function expectedOf(before: Before, choice: Choice): Expected {
   const found = destination.get(volume)
   if (source === undefined) return { codes: ['NOT_FOUND'] }
   if (isHalfThere(source)) return { codes: ['BUSY', 'NOT_FOUND', 'DIVERGED', 'PARTIAL_STALE'] }
-  const kept = settled(before, source)
+  const kept = settled(before, source, choice.snapshot)
   const chosen = choice.snapshot === undefined ? undefined : kept.find(({ name }) => name === choice.snapshot)
   if (choice.snapshot !== undefined && chosen === undefined) return { codes: ['INVALID_ARGUMENT'] }
   const there: There = { dataset: found, snapshots: found?.snapshots ?? [] }
@@ -111,8 +111,12 @@ function hasChildren(state: State, name: string): boolean {
   return [...state.keys()].some((other) => other.startsWith(`${name}/`))
 }
 
-/** The source's snapshots but for those that interrupted replications have made and that are of no use. */
-function settled({ source: sources, destination, volume, peer }: Before, source: DatasetState): SnapshotState[] {
+/** The source's snapshots but for those that interrupted replications have made and that are of no use, nor wanted now. */
+function settled(
+  { source: sources, destination, volume, peer }: Before,
+  source: DatasetState,
+  wanted: string | undefined,
+): SnapshotState[] {
   const found = destination.get(volume)
   const origins = [...sources.values()].map(({ origin }) => origin)
   const hasClone = ({ name }: SnapshotState): boolean =>
@@ -120,6 +124,7 @@ function settled({ source: sources, destination, volume, peer }: Before, source:
   return source.snapshots.filter(
     (point) =>
       !isPending(point, peer) ||
+      point.name === wanted ||
       hasClone(point) ||
       found?.partial?.toguid === point.guid ||
       found?.snapshots.some(({ guid }) => guid === point.guid),
