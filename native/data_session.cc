@@ -13,23 +13,21 @@ namespace flocker {
 
 namespace {
 
-/** dataSessionProblem(): why openSession() can't be used here, or null. */
-Napi::Value Problem(const Napi::CallbackInfo& info) {
-  std::string problem = OpensslProblem();
-  if (problem.empty()) return info.Env().Null();
-  return Napi::String::New(info.Env(), problem);
+Napi::Value OrNull(Napi::Env env, const std::string& problem) {
+  if (problem.empty()) return env.Null();
+  return Napi::String::New(env, problem);
 }
+
+/** dataSessionProblem(): why openSession() can't be used here, or null. */
+Napi::Value Problem(const Napi::CallbackInfo& info) { return OrNull(info.Env(), OpensslProblem()); }
 
 /** kernelTlsProblem(): why TLS can't be left to the kernel here, or null. */
 Napi::Value KernelProblem(const Napi::CallbackInfo& info) {
+  std::string problem = OpensslProblem();
 #ifdef FLOCKER_ZFS_OPENSSL
-  std::string problem = OpensslProblem();
   if (problem.empty()) problem = KernelTls::Problem();
-#else
-  std::string problem = OpensslProblem();
 #endif
-  if (problem.empty()) return info.Env().Null();
-  return Napi::String::New(info.Env(), problem);
+  return OrNull(info.Env(), problem);
 }
 
 /** duplicate(descriptor): a copy, which is the caller's to close */

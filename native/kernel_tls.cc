@@ -18,7 +18,7 @@
 #ifndef SOL_TLS
 #define SOL_TLS 282
 #endif
-// Since Linux 5.20; the addon may have been built with older headers.
+// Since Linux 6.0; the addon may have been built with older headers.
 #ifndef TLS_RX_EXPECT_NO_PAD
 #define TLS_RX_EXPECT_NO_PAD 4
 #endif
@@ -34,9 +34,6 @@ constexpr size_t kMessageHeader = 4;
 constexpr uint8_t kWarning = 1, kFatal = 2;
 constexpr uint8_t kCloseNotify = 0, kUnexpectedMessage = 10, kBadRecordMac = 20, kRecordOverflow = 22,
                   kProtocolVersion = 70;
-
-/** What is written counts for no less: see tls_session.cc. */
-constexpr uint64_t kLeastCounted = 4096;
 
 int GiveKey(int socket, int direction, const TrafficSecret& secret) {
   tls12_crypto_info_aes_gcm_128 info{};
@@ -105,11 +102,7 @@ int KernelTls::Begin(const TrafficSecret& send, const TrafficSecret& receive, bo
 }
 
 void KernelTls::Write(const char* data, size_t size) {
-  carried_ += std::max<uint64_t>(size, kLeastCounted);
-  if (carried_ > keyBytes_) {
-    UpdateKey();
-    carried_ = size;
-  }
+  if (budget_.Spend(size)) UpdateKey();
   out_.insert(out_.end(), data, data + size);
 }
 

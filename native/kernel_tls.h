@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "key_budget.h"
 #include "tls_result.h"
 #include "traffic_secret.h"
 
@@ -23,7 +24,7 @@ class KernelTls {
   static std::string Problem();
 
   /** `keyBytes`: bytes that a key may carry before this end's is changed. */
-  KernelTls(int socket, uint64_t keyBytes) : socket_(socket), keyBytes_(keyBytes) {}
+  KernelTls(int socket, uint64_t keyBytes) : socket_(socket), budget_(keyBytes) {}
   KernelTls(const KernelTls&) = delete;
   KernelTls& operator=(const KernelTls&) = delete;
 
@@ -67,12 +68,11 @@ class KernelTls {
   void UpdateKey();
 
   const int socket_;
-  const uint64_t keyBytes_;
+  KeyBudget budget_;
   TrafficSecret send_, receive_;
   std::vector<char> out_;
   size_t outAt_ = 0;
   std::vector<Mark> marks_;
-  uint64_t carried_ = 0;                 // by the present key
   TlsResult stopped_ = TlsResult::kDone;  // why nothing can be read any more
   std::string failure_;
   int error_ = 0;

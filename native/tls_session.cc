@@ -6,14 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-
 namespace flocker {
 
 namespace {
-
-/** What is written counts for no less, so that a key is changed long before it has made 2^24.5 records (RFC 8446, section 5.5). */
-constexpr uint64_t kLeastCounted = 4096;
 
 /** TLS_AES_128_GCM_SHA256 (RFC 8446, appendix B.4). */
 constexpr uint16_t kAes128Gcm = 0x1301;
@@ -32,6 +27,7 @@ TlsSession::~TlsSession() {
 
 bool TlsSession::Open(Settings settings) {
   settings_ = std::move(settings);
+  budget_ = KeyBudget(settings_.keyBytes);
   ERR_clear_error();
   if (settings_.context != nullptr && Attach()) return true;
   Fail();
@@ -97,13 +93,9 @@ bool TlsSession::Write(const char* data, size_t size) {
     return true;
   }
   ERR_clear_error();
-  carried_ += std::max<uint64_t>(size, kLeastCounted);
-  if (carried_ > settings_.keyBytes) {
-    if (SSL_key_update(ssl_, SSL_KEY_UPDATE_NOT_REQUESTED) != 1) {
-      Fail();
-      return false;
-    }
-    carried_ = size;
+  if (budget_.Spend(size) && SSL_key_update(ssl_, SSL_KEY_UPDATE_NOT_REQUESTED) != 1) {
+    Fail();
+    return false;
   }
   size_t written = 0;
   // What it writes to never blocks: it takes everything or fails.

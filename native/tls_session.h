@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernel_tls.h"
+#include "key_budget.h"
 #include "tls_context.h"
 #include "tls_result.h"
 #include "traffic_secret.h"
@@ -90,7 +91,7 @@ class TlsSession {
   std::unique_ptr<KernelTls> kernel_;  // once the kernel has the keys
   std::vector<char> out_;
   size_t outAt_ = 0;
-  uint64_t carried_ = 0;              // by the present key
+  KeyBudget budget_;
   Result stopped_ = Result::kDone;  // why nothing can be read any more
   std::string failure_;
   int error_ = 0;
