@@ -4,7 +4,7 @@
  */
 import type { Heartbeat } from './settings.js'
 
-/** If this process itself stood still, what the peer said meanwhile is in the socket and gets this long to be read. */
+/** What the peer has said may be in the socket yet, and gets this long to be read. */
 const GRACE_MILLISECONDS = 250
 
 export class Silence {
@@ -13,6 +13,8 @@ export class Silence {
   #heard = false
   /** How long the timer runs, in milliseconds. */
   #patience: number
+  /** When the timer should fire, of performance.now(). */
+  #due = 0
   readonly #beat: NodeJS.Timeout
 
   /**
@@ -35,8 +37,10 @@ export class Silence {
   heard(): void {
     this.#heard = true
     const { timeoutMilliseconds } = this.heartbeat
-    if (this.#timer !== undefined && this.#patience === timeoutMilliseconds) this.#timer.refresh()
-    else {
+    if (this.#timer !== undefined && this.#patience === timeoutMilliseconds) {
+      this.#due = performance.now() + timeoutMilliseconds
+      this.#timer.refresh()
+    } else {
       this.pause()
       this.#patience = timeoutMilliseconds
       this.#begin()
@@ -55,15 +59,19 @@ export class Silence {
   }
 
   #begin(): void {
+    this.#due = performance.now() + this.#patience
     this.#timer = setTimeout(() => this.#expire(), this.#patience)
   }
 
   #expire(): void {
     this.#heard = false
+    // Where this process stood still, a peer on the same machine did so, too, and has yet to come to speak.
+    const stoodStill = performance.now() - this.#due > GRACE_MILLISECONDS
+    const grace = GRACE_MILLISECONDS + (stoodStill ? this.heartbeat.intervalMilliseconds : 0)
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       if (this.#heard) this.heard()
       else this.lost(this.#patience)
-    }, GRACE_MILLISECONDS)
+    }, grace)
   }
 }
