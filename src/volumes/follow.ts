@@ -79,6 +79,8 @@ interface Followed {
   /** How long the last one took to arrive. */
   took: number
   failures: number
+  /** What it has failed with since, one of each code. */
+  earlier: FlockerError[]
   notBefore: number
   running: Promise<void> | undefined
   ended: Error | undefined
@@ -103,6 +105,7 @@ class Follower {
       snapshot: undefined,
       took: 0,
       failures: 0,
+      earlier: [],
       notBefore: 0,
       running: undefined,
       ended: undefined,
@@ -205,6 +208,7 @@ class Follower {
         snapshot: name,
         took: performance.now() - started,
         failures: 0,
+        earlier: [],
         notBefore: 0,
       })
       if (retention !== undefined) await prune(this.host, this.volume.name, retention)
@@ -220,11 +224,12 @@ class Follower {
     if (signal?.aborted && error instanceof AbortError) return undefined
     const told = error instanceof Error ? error : new Error(String(error))
     if (error instanceof OwnershipError) this.#failed ??= error
-    if (!isTransient(error)) {
+    if (!isTransient(error, followed.earlier)) {
       followed.ended = told
       return { error: told, againMilliseconds: undefined }
     }
     followed.failures++
+    remember(followed.earlier, error)
     const againMilliseconds = Math.min(longestBackoff, shortestInterval * 2 ** (followed.failures - 1))
     followed.notBefore = performance.now() + againMilliseconds
     return { error: told, againMilliseconds }
@@ -240,4 +245,8 @@ class Follower {
       this.#failed ??= error
     }
   }
+}
+
+function remember(earlier: FlockerError[], error: unknown): void {
+  if (error instanceof FlockerError && !earlier.some(({ code }) => code === error.code)) earlier.push(error)
 }

@@ -1,4 +1,5 @@
 /** Replication of whole trees over a wire that breaks: it tries again what is left, by itself, and only that. */
+import { pipeline } from 'node:stream/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -13,13 +14,14 @@ import {
   type TreeReplicationResult,
 } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
+import { newestOf } from '../../src/replication/planner/inventory.js'
 import { failure } from '../zfs/pool.js'
 import { mebibyte } from './cluster.js'
 import { useEngine } from './engine.js'
 import type { Link } from './faults/link.js'
 import { type TreePair, withTreePair } from './tree-pair.js'
 import { checkClean } from './tree-story.js'
-import { checkNothingLeft, createDisk, factsOf, replica, source, treeOf, write } from './trees.js'
+import { checkNothingLeft, createDisk, factsOf, replica, snapshotAll, source, treeOf, write } from './trees.js'
 
 const retry = { attempts: 5, firstMilliseconds: 20, mostMilliseconds: 200 }
 /** Slow enough for the progress to be told in the middle of what {@link createTree} makes. */
@@ -307,6 +309,54 @@ test('a dataset that a push of its own is at work with is looked at anew', () =>
     assert.ok(result.retries > 0 && codes.has('SENDER_BUSY'))
     assert.equal(await factsOf(replica, { newestOnly: true }), await factsOf(source, { newestOnly: true }))
     for (const root of [source, replica]) await checkNothingLeft(root)
+  }))
+
+/** What an administrator brings over by hand, while alpha's request to beta waits on the wire. */
+async function bringMeanwhile(link: Link, dataset: string, from: string, to: string): Promise<void> {
+  link.hold(3000)
+  const stream = lzc.send(`${source}${dataset}@${to}`, { from: `${source}${dataset}@${from}` })
+  await pipeline(stream, lzc.receive(`${replica}${dataset}@${to}`))
+}
+
+test('a replica that somebody else brought up to date since it was planned is looked at anew', () =>
+  withTreePair({}, async ({ alpha, peer, link }) => {
+    await createDisk(`${source}/disk`)
+    await snapshotAll(source, 'one')
+    checkClean(await replicate('app', { from: alpha, to: peer }, { snapshot: 'existing' }))
+    await write(`${source}/disk`)
+    await snapshotAll(source, 'two')
+    const codes: string[] = []
+    const onRetry = ({ error }: Retry): void => void codes.push((error as FlockerError).code)
+    let brought: Promise<void> | undefined
+    const result = await replicate(
+      'app',
+      { from: alpha, to: peer },
+      {
+        ...{ retry, onRetry },
+        onStep: ({ step }) => {
+          if (step === 'treePlanned') brought ??= bringMeanwhile(link, '/disk', 'one', 'two')
+        },
+      },
+    )
+    await brought
+    checkClean(result)
+    assert.equal([codes, result.retries], [['BASE_MISMATCH'], 1])
+    await checkAlike()
+
+    const volume = await alpha.getVolume('app/disk')
+    await write(volume.dataset)
+    await lzc.snapshot([`${volume.dataset}@three`])
+    const base = newestOf((await treeOf(replica)).get('disk')?.snapshots ?? [])?.name ?? ''
+    let again: Promise<void> | undefined
+    const pushed = await pushVolume(volume, peer, {
+      ...{ retry, onRetry },
+      onStep: ({ step }) => {
+        if (step === 'planned') again ??= bringMeanwhile(link, '/disk', base, 'three')
+      },
+    })
+    await again
+    assert.equal([codes, pushed.retries], [['BASE_MISMATCH', 'BASE_MISMATCH'], 1])
+    await checkAlike()
   }))
 
 test.before(async () => {

@@ -41,7 +41,7 @@ test('what goes away by itself, and what does not', () => {
   for (const code of ['SUPERSEDED', 'GUID_MISMATCH', 'PARTIAL_STALE', 'REPLICA_CHANGED', 'HOOK_FAILED']) {
     assert.not(isTransient(new ReplicationError(code, code)), code)
   }
-  for (const code of ['NO_SPACE', 'QUOTA', 'NOT_FOUND', 'BUSY', 'IO', 'BASE_MISMATCH', 'POOL_SUSPENDED']) {
+  for (const code of ['NO_SPACE', 'QUOTA', 'NOT_FOUND', 'BUSY', 'IO', 'POOL_SUSPENDED']) {
     assert.not(isTransient(new ZfsError(code, code)), code)
   }
   const others = [
@@ -67,11 +67,14 @@ test('a stall is transient, the caller’s deadline and abort are not, and the e
   assert.ok(isTransient(new AbortError('The connection was closed', { peer: 'beta' })))
 })
 
-test('a stream that is corrupt twice is so where it comes from', () => {
+test('a stream that is corrupt twice is so where it comes from, and a base that does not fit twice is not by chance', () => {
   const corrupt = new StreamError('STREAM_CORRUPT', 'a checksum is wrong')
-  assert.ok(isTransient(corrupt))
-  assert.ok(isTransient(corrupt, [lost]))
-  assert.not(isTransient(corrupt, [corrupt, lost]))
+  const mismatch = new ZfsError('BASE_MISMATCH', 'it ends in another snapshot')
+  for (const error of [corrupt, mismatch]) {
+    assert.ok(isTransient(error))
+    assert.ok(isTransient(error, [lost, error === corrupt ? mismatch : corrupt]))
+    assert.not(isTransient(error, [error, lost]))
+  }
 })
 
 test('waits double up to the longest, and chance takes up to half off', () => {
