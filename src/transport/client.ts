@@ -1,5 +1,5 @@
 /** The client's end: dialling, requests, and data connections. */
-import type { TLSSocket } from 'node:tls'
+import { createSecureContext, type TLSSocket } from 'node:tls'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import {
@@ -13,17 +13,20 @@ import {
 import type { Carrier } from './carrier.js'
 import { Channel } from './channel.js'
 import { ControlLink } from './control.js'
+import type { Credentials } from './credentials.js'
 import type { DataChannel } from './data-plane.js'
 import { carrierOf, type PlaneChoice, planeOf } from './data-session.js'
 import { type DialTarget, dial } from './dial.js'
 import { type Opening, type ServerMessage, serverMessageSchema, VERSIONS } from './messages.js'
 import { describeIssues, type Method } from './method.js'
 import { checkKeyBytes, HEARTBEAT, type Heartbeat, LIMITS, silent } from './settings.js'
+import { tlsOptions } from './tls.js'
 import { fromWire } from './wire-error.js'
 
 export type Hello = Record<string, z.core.util.JSONType>
 
-export interface ConnectOptions extends Omit<DialTarget, 'logger' | 'timeoutMilliseconds' | 'helloBytes'> {
+export interface ConnectOptions extends Pick<DialTarget, 'host' | 'port' | 'expectIdentity'> {
+  credentials: Credentials
   /** What this host says of itself. At most 16 KiB as JSON. */
   hello?: Hello
   /** Ends the attempt, not the connection. */
@@ -303,7 +306,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const target: DialTarget = {
     host: options.host,
     port: options.port,
-    credentials: options.credentials,
+    secureContext: createSecureContext(tlsOptions(options.credentials)),
     expectIdentity: options.expectIdentity,
     timeoutMilliseconds: options.timeoutMilliseconds ?? LIMITS.handshakeMilliseconds,
     helloBytes: LIMITS.helloBytes,

@@ -1,9 +1,8 @@
 /** One connection made, authenticated and welcomed; or one error that says why not. */
 import { isIP } from 'node:net'
-import { type TLSSocket, connect as tlsConnect } from 'node:tls'
+import { type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Logger } from 'pino'
 import { abortReason, FlockerError, TransportError, throwIfAborted } from '../errors.js'
-import type { Credentials } from './credentials.js'
 import { identityOf } from './identity.js'
 import {
   decodeMessage,
@@ -15,14 +14,15 @@ import {
   VERSIONS,
 } from './messages.js'
 import { readMessage, waitFor } from './socket.js'
-import { ALPN, certificateFromDer, checkServer, connectError, peerCertificate, tlsOptions, tune } from './tls.js'
+import { ALPN, certificateFromDer, checkServer, connectError, peerCertificate, tune } from './tls.js'
 import { fromWire } from './wire-error.js'
 
 export interface DialTarget {
   /** DNS name or IP address; the server's certificate must name it, unless `expectIdentity` is given. */
   host: string
   port: number
-  credentials: Credentials
+  /** Of `tlsOptions`: to read certificates and a key takes milliseconds, and every stream has a connection of its own. */
+  secureContext: SecureContext
   /** The identity that the server must have; replaces the check of its address. */
   expectIdentity?: string | undefined
   timeoutMilliseconds: number
@@ -74,7 +74,8 @@ export async function dial(target: DialTarget, opening: Opens, signal: AbortSign
   const where = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
   throwIfAborted(signal, `The connection to ${where}`)
   const socket = tlsConnect({
-    ...tlsOptions(target.credentials),
+    secureContext: target.secureContext,
+    ALPNProtocols: [ALPN],
     host,
     port,
     servername: isIP(host) ? '' : host,
