@@ -3,6 +3,7 @@
 #ifdef FLOCKER_ZFS_OPENSSL
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,8 +15,11 @@ namespace flocker {
 
 namespace {
 
-/** A frame fills its TLS records; more at once is slower, for the caches of the processor. */
-constexpr size_t kFrameSize = 8 * 16384;
+/** What a TLS record holds (RFC 8446, section 5.1). A frame fills its records; more at once is slower, for the caches of the processor. */
+constexpr size_t kRecord = 16384;
+constexpr size_t kFrameSize = 8 * kRecord;
+/** A pipe of the shell's holds so much: what is there leaves while it is filled again. */
+constexpr size_t kEnough = 4 * kRecord;
 constexpr size_t kHeader = FrameCutter::kHeaderSize;
 /** ZFS writes its records one by one. A part of a frame waits so long for the rest. */
 constexpr int kGatherMilliseconds = 5;
@@ -89,17 +93,26 @@ void Outgoing::FillFromSays(TlsSession& tls) {
 
 bool Outgoing::FillFromSource(TlsSession& tls, int64_t now) {
   bool read = Gather(now);
-  bool full = size_ == kFrameSize - kHeader || (share_ && size_ == allowed_);
-  if (size_ > 0 && (full || ended || now >= until_)) {
-    FrameCutter::PutHeader(frame_.data(), FrameCutter::kData, static_cast<uint32_t>(size_));
-    Encrypt(tls, frame_.data(), kHeader + size_);
-    moved += size_;
-    if (share_) allowed_ -= size_;
-    size_ = 0;
+  bool whole = size_ == kFrameSize - kHeader || (share_ && size_ == allowed_) || ended || now >= until_;
+  if (size_ > 0 && whole) {
+    Cut(tls, size_);
+    read = true;
+  } else if (kHeader + size_ >= kEnough) {
+    Cut(tls, (kHeader + size_) / kRecord * kRecord - kHeader);
     read = true;
   }
   if (ended) Drop();
   return read;
+}
+
+/** A frame of the first bytes of what is gathered. */
+void Outgoing::Cut(TlsSession& tls, size_t size) {
+  FrameCutter::PutHeader(frame_.data(), FrameCutter::kData, static_cast<uint32_t>(size));
+  Encrypt(tls, frame_.data(), kHeader + size);
+  moved += size;
+  if (share_) allowed_ -= size;
+  size_ -= size;
+  memmove(frame_.data() + kHeader, frame_.data() + kHeader + size, size_);
 }
 
 /** How much of a frame may be filled. */

@@ -47,6 +47,7 @@ class Outgoing {
   void Encrypt(TlsSession& tls, const char* data, size_t size);
   void FillFromSays(TlsSession& tls);
   bool FillFromSource(TlsSession& tls, int64_t now);
+  void Cut(TlsSession& tls, size_t size);
   size_t Allowed(int64_t now);
   bool Gather(int64_t now);
   bool Flush(TlsSession& tls);
