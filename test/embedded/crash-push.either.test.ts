@@ -43,20 +43,35 @@ class Hashes {
 
 const shortOf = (snapshot: string): string => snapshot.slice(snapshot.indexOf('@') + 1)
 
-/** Destroys all but the newest snapshot, which it returns. */
-async function prune(dataset: string): Promise<string> {
-  const names: string[] = []
-  for await (const { name } of listSnapshots(dataset)) names.push(name)
-  await lzc.destroySnapshots(names.slice(0, -1))
-  return names.at(-1) as string
+async function isHeld(snapshot: string): Promise<boolean> {
+  return Object.keys(await lzc.getHolds(snapshot)).length > 0
 }
 
-/** What beta has after its power was cut: its newest snapshot, which must be what was sent, and whether there is a part of another. */
-async function lookAt(directory: string, hashes: Hashes): Promise<{ newest: string; partial: boolean }> {
+/** Destroys all but the newest snapshot and those that are held. */
+async function prune(dataset: string): Promise<{ newest: string; held: string[] }> {
+  const names: string[] = []
+  for await (const { name } of listSnapshots(dataset)) names.push(name)
+  const newest = names.pop() as string
+  const held: string[] = []
+  for (const name of names) {
+    if (await isHeld(name)) held.push(name)
+    else await lzc.destroySnapshots([name])
+  }
+  return { newest, held }
+}
+
+/**
+ * What beta has after its power was cut: its newest snapshot, which must be what was sent, older ones that are held (where the cut came after
+ * the stream and before its hold had moved), and whether there is a part of another.
+ */
+async function lookAt(
+  directory: string,
+  hashes: Hashes,
+): Promise<{ newest: string; held: string[]; partial: boolean }> {
   await using _ = await openBeta(directory)
-  const newest = await prune(replica)
+  const { newest, held } = await prune(replica)
   await hashes.check(newest)
-  return { newest: shortOf(newest), partial: (await readResumeToken(replica)) !== undefined }
+  return { newest: shortOf(newest), held, partial: (await readResumeToken(replica)) !== undefined }
 }
 
 class Totals {
@@ -112,7 +127,9 @@ test(`killed ${rounds} times in a push`, () =>
       assert.is(result.resumed !== undefined, partial, 'a part is gone on with')
       if (partial) totals.resumed++
       await hashes.remember(volume.dataset)
-      assert.is((await lookAt(directory, hashes)).newest, shortOf(result.snapshot))
+      const { newest, held } = await lookAt(directory, hashes)
+      assert.is(newest, shortOf(result.snapshot))
+      assert.equal(held, [], 'a push in peace moves the hold')
       await prune(volume.dataset)
     }
     console.log(`measured: ${JSON.stringify(totals)}`)
