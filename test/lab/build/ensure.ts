@@ -159,7 +159,7 @@ async function buildKernelHalf(
   tracker.begin('unpack')
   const unpack = { ...step, what: 'unpacking packages', deadline: 120_000 }
   for (const file of packages.kernel) await run('dpkg-deb', ['-x', file, tree], unpack)
-  const source = await unpackKernel(tree, work, step)
+  const source = await unpackKernel(tree, work, recipe.patches ?? [], step)
   await rename(await buildKernel(name, source, tracker, step), join(result, 'linux'))
   await buildModules(name, recipe, await findZfsSource(tree), source, join(result, 'modules'), tracker, step)
 }

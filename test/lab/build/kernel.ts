@@ -35,14 +35,25 @@ const UNUSED = [
   'tools/testing',
 ]
 
-/** Unpacks the source of a linux-source package's tree and returns its directory. */
-export async function unpackKernel(tree: string, directory: string, options: StepOptions): Promise<string> {
+/** Unpacks the source of a linux-source package's tree, patches it and returns its directory. */
+export async function unpackKernel(
+  tree: string,
+  directory: string,
+  patches: readonly string[],
+  options: StepOptions,
+): Promise<string> {
   const sources = join(tree, 'usr/src')
   const archive = (await readdir(sources)).find((file) => /^linux-source-.*\.tar\.xz$/.test(file)) ?? ''
   const excludes = UNUSED.flatMap((pattern) => ['--exclude', `linux-source-*/${pattern}`])
   const args = ['-xf', join(sources, archive), '-C', directory, ...excludes]
   await run('tar', args, { ...options, what: "unpacking the kernel's source", deadline: 300_000 })
-  return join(directory, archive.replace('.tar.xz', ''))
+  const source = join(directory, archive.replace('.tar.xz', ''))
+  for (const file of patches) {
+    const what = `patching the kernel with ${file}`
+    const words = ['-p1', '--fuzz=0', '-i', join(recipeDirectory, file)]
+    await run('patch', words, { ...options, what, cwd: source, deadline: 60_000 })
+  }
+  return source
 }
 
 /** Configures and builds the kernel, and the symbol table that modules are built against. Returns the kernel's file. */

@@ -15,6 +15,8 @@ const suite = z.enum(['bookworm', 'trixie', 'trixie-backports'])
 const pin = z.strictObject({ package: z.string(), version: z.string(), suite })
 const recipe = z.strictObject({
   kernel: pin,
+  /** Files beside the pins, for `patch -p1` in the kernel's source. */
+  patches: z.array(z.string()).optional(),
   zfs: pin,
   userland: z.array(pin),
   modules: z.array(z.string()),

@@ -60,11 +60,12 @@ export function profileDirectory(name: ProfileName): string {
   return join(cacheDirectory(), name)
 }
 
-/** Digests the pins, the kernel's configuration and the builder's version. */
+/** Digests the pins, the kernel's configuration, its patches and the builder's version. */
 export async function digestInputs(recipe: Recipe): Promise<Inputs> {
-  const config = await readFile(join(recipeDirectory, 'kernel.config'), 'utf8')
+  const files = ['kernel.config', ...(recipe.patches ?? [])]
+  const texts = await Promise.all(files.map((file) => readFile(join(recipeDirectory, file), 'utf8')))
   const { userland, ...rest } = recipe
-  return { kernel: digest([BUILDER_VERSION, rest, config]), userland: digest([BUILDER_VERSION, userland]) }
+  return { kernel: digest([BUILDER_VERSION, rest, ...texts]), userland: digest([BUILDER_VERSION, userland]) }
 }
 
 /** A kernel that says nothing of its inputs was put there by a person and is taken as it is, unless it is known to hang. */
