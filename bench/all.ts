@@ -2,6 +2,7 @@
 import { embedded } from './embedded/index.js'
 import type { Benchmark } from './frame/benchmark.js'
 import { hosts } from './hosts/index.js'
+import { slowDisks } from './hosts/slow-disks.js'
 import { framing } from './micro/framing.js'
 import { nvlist } from './micro/nvlist.js'
 import { parser } from './micro/parser.js'
@@ -14,6 +15,6 @@ import { wire } from './wire/index.js'
 
 export const benchmarks: readonly Benchmark[] = [
   ...[nvlist, planner, parser, framing],
-  ...[wire, embedded, hosts],
+  ...[wire, embedded, hosts, slowDisks],
   ...[transfers, rotation, listing, handoff],
 ]

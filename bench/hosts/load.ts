@@ -10,10 +10,10 @@ export interface Load {
   /** Of each volume. */
   files: number
   bytes: number
+  /** Every so manieth part is written anew between two snapshots. */
+  every: number
 }
 
-/** Every so manieth part is written anew between two snapshots. */
-const changed = 10
 const minutes = 60_000
 
 export function namesOf({ volumes }: Load): string[] {
@@ -27,9 +27,9 @@ export async function makeVolumes(cluster: Cluster, load: Load): Promise<void> {
   await takeSnapshot(cluster, 'base')
 }
 
-/** Writes a tenth anew, and takes a snapshot. */
+/** Writes a part anew, and takes a snapshot. */
 export async function changeVolumes(cluster: Cluster, load: Load, snapshot: string): Promise<void> {
-  await write(cluster, load, changed)
+  await write(cluster, load, load.every)
   await takeSnapshot(cluster, snapshot)
 }
 
