@@ -188,7 +188,8 @@ test(
     const total = () => bytes().reduce((a, b) => a + b, 0)
     await until(() => Math.min(...bytes()) > 0)
     const [before, at] = [bytes(), performance.now()]
-    await new Promise((resolve) => setTimeout(resolve, 1000))
+    // Shares come in portions: each must have had enough of them.
+    await new Promise((resolve) => setTimeout(resolve, 2000))
     // What each has got since all of them were under way.
     const shares = bytes().map((count, i) => count - (before[i] ?? 0))
     const rate = (shares.reduce((a, b) => a + b, 0) * 1000) / (performance.now() - at)
