@@ -13,7 +13,7 @@ namespace flocker {
 namespace {
 
 /** What is decrypted before it goes on. */
-constexpr size_t kReadSize = 128 * 1024;
+constexpr size_t kReadSize = 64 * 1024;
 /** How much may wait for JavaScript where the stream itself doesn't go there. */
 constexpr size_t kMostBytes = FrameCutter::kHeaderSize + FrameCutter::kMostOther;
 

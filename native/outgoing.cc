@@ -17,9 +17,9 @@ namespace {
 
 /** What a TLS record holds (RFC 8446, section 5.1). A frame fills its records; more at once is slower, for the caches of the processor. */
 constexpr size_t kRecord = 16384;
-constexpr size_t kFrameSize = 8 * kRecord;
-/** A pipe of the shell's holds so much: what is there leaves while it is filled again. */
-constexpr size_t kEnough = 4 * kRecord;
+constexpr size_t kFrameSize = 4 * kRecord;
+/** What is there leaves while a small pipe, of 64 KiB, is filled again. */
+constexpr size_t kEnough = 2 * kRecord;
 constexpr size_t kHeader = FrameCutter::kHeaderSize;
 /** ZFS writes its records one by one. A part of a frame waits so long for the rest. */
 constexpr int kGatherMilliseconds = 5;

@@ -12,7 +12,7 @@ namespace flocker {
 namespace {
 
 /** What is read from the socket at once: many records for one call. */
-constexpr size_t kReadAhead = 256 * 1024;
+constexpr size_t kReadAhead = 128 * 1024;
 
 constexpr char kIdentity[] = "flocker-zfs";
 
