@@ -19,6 +19,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { releases } from './embedded/engine.js'
+import { killGroup } from './lab/build/command.js'
 
 interface Job {
   label: string
@@ -177,7 +178,7 @@ function runNode(argv: string[], env: Record<string, string> = {}): Promise<{ ou
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text))
     const timer = setTimeout(() => {
       deadline = `its deadline of ${fileMilliseconds / 1000} s`
-      endGroup(child.pid)
+      killGroup(child.pid)
     }, fileMilliseconds)
     let patience: NodeJS.Timeout | undefined
     child.once('error', reject)
@@ -185,7 +186,7 @@ function runNode(argv: string[], env: Record<string, string> = {}): Promise<{ ou
       clearTimeout(timer)
       patience = setTimeout(() => {
         outlived = ', and something that it started outlives it'
-        endGroup(child.pid)
+        killGroup(child.pid)
         child.stdout.destroy()
         child.stderr.destroy()
       }, outliveMilliseconds)
@@ -195,15 +196,6 @@ function runNode(argv: string[], env: Record<string, string> = {}): Promise<{ ou
       resolve({ output, ended: `${deadline || (signal ?? `status ${status}`)}${outlived}` })
     })
   })
-}
-
-function endGroup(leader: number | undefined): void {
-  if (leader === undefined) return
-  try {
-    process.kill(-leader, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
 }
 
 /** Reads the summary that uvu prints when a file is done. */

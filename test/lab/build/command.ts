@@ -89,7 +89,8 @@ export async function failure(what: string, log: Log, cause?: Error): Promise<La
   return new LabError('BUILD_FAILED', `${what}\n${tail}`, { cause, next: `The whole log: ${log.path}` })
 }
 
-function killGroup(pid: number | undefined): void {
+/** Ends a process group by its leader; one that is gone is no fault. */
+export function killGroup(pid: number | undefined): void {
   if (pid === undefined) return
   try {
     process.kill(-pid, 'SIGKILL')
