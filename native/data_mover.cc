@@ -99,7 +99,7 @@ bool DataMover::Step() {
   if (finishing_) {
     busy = Finishing() || busy;
   } else {
-    busy = incoming_.Step(tls_, asked_ && wanted_) || busy;
+    busy = incoming_.Step(tls_, asked_ && wanted_, now_) || busy;
   }
   if (outgoing_.failed && brokenSince_ == 0) brokenSince_ = now_;
   done_ = done_ || incoming_.failed || (outgoing_.failed && (incoming_.ended || finishing_ || Broken()));
@@ -168,6 +168,7 @@ int DataMover::Milliseconds(int64_t now) {
   // Nothing is due that can't be done then: it would be due again at once, and for ever.
   int gathering = outgoing_.Milliseconds(now);
   if (gathering >= 0 && tls_.outSize() == 0) until(gathering);
+  if (int arriving = incoming_.Milliseconds(now); arriving >= 0) until(arriving);
   if (!secured_) until(securedBy_ - now);
   if (finishing_) until(deadline_ - now);
   if (brokenSince_ != 0) until(brokenSince_ + kBrokenMilliseconds - now);

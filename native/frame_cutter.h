@@ -34,9 +34,6 @@ class FrameCutter {
     otherLeft_ = headerSize_ = 0;
   }
 
-  /** Whether a part of the stream is next. */
-  bool atData() const { return dataLeft_ > 0; }
-
   /** The next piece of these bytes; `*used` of them are done with. */
   Piece Next(const char* data, size_t size, size_t* used) {
     if (dataLeft_ > 0) return Take(Piece::kData, &dataLeft_, data, size, used);

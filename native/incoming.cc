@@ -12,8 +12,13 @@ namespace flocker {
 
 namespace {
 
-/** What is decrypted before it goes on. */
-constexpr size_t kReadSize = 64 * 1024;
+/** What leaves at once: whoever reads from the pipe is woken less often. Less than that waits so long for more, if more seems to come. */
+constexpr size_t kBlockSize = 256 * 1024;
+/** What JavaScript is given at once. */
+constexpr size_t kPieceSize = 64 * 1024;
+constexpr int kGatherMilliseconds = 2;
+/** What a TLS record holds at most (RFC 8446, section 5.1). */
+constexpr size_t kRecord = 16384;
 /** How much may wait for JavaScript where the stream itself doesn't go there. */
 constexpr size_t kMostBytes = FrameCutter::kHeaderSize + FrameCutter::kMostOther;
 
@@ -33,56 +38,84 @@ void Incoming::Drop() {
   draining_ = false;
 }
 
-bool Incoming::Step(TlsSession& tls, bool asked) {
+bool Incoming::Step(TlsSession& tls, bool asked, int64_t now) {
   socketWaits_ = sinkWaits_ = false;
-  if (draining_) return ForSink(tls);
-  return asked && bytes_.empty() && ForJavaScript(tls);
+  if (draining_) return ForSink(tls, now);
+  return asked && bytes_.empty() && ForJavaScript(tls, now);
 }
 
-bool Incoming::Read(TlsSession& tls) {
-  if (in_.empty()) in_.resize(kReadSize);
-  at_ = end_ = 0;
-  switch (tls.Read(in_.data(), in_.size(), &end_)) {
-    case TlsSession::Result::kDone:
-      heard += end_;
-      return true;
-    case TlsSession::Result::kAgain:
-      socketWaits_ = true;
-      return false;
-    case TlsSession::Result::kEnded:
-      ended = true;
-      return true;
-    case TlsSession::Result::kFailed:
-      failed = true;
-      return true;
-  }
-  return false;
-}
-
-bool Incoming::ForJavaScript(TlsSession& tls) {
-  if (at_ == end_ && (ended || failed || !Read(tls))) return false;
-  bytes_.assign(in_.begin() + at_, in_.begin() + end_);
-  at_ = end_ = 0;
+/** Fills a block further, up to so much. Whether there was anything. */
+bool Incoming::Read(TlsSession& tls, size_t most, int64_t now) {
+  Block& block = filling_;
+  if (last_ != TlsSession::Result::kDone || block.end >= most) return false;
+  if (block.bytes.empty()) block.bytes.resize(kBlockSize);
+  size_t count = 0;
+  auto result = tls.Read(block.bytes.data() + block.end, most - block.end, &count);
+  socketWaits_ = result == TlsSession::Result::kAgain;
+  if (socketWaits_) return false;
+  if (block.end == 0) until_ = now + kGatherMilliseconds;
+  block.end += count;
+  last_ = result;
   return true;
 }
 
-bool Incoming::ForSink(TlsSession& tls) {
-  if (part_ < parts_.size()) return Write();
-  if (at_ == end_ && (ended || failed || bytes_.size() >= kMostBytes || !Read(tls))) return false;
+/** Whether what was filled may leave. A sender that has more fills its records. */
+bool Incoming::Ripe(int64_t now) const {
+  bool more = last_ == TlsSession::Result::kDone && filling_.end % kRecord == 0;
+  return !more || filling_.end == kBlockSize || now >= until_;
+}
+
+/** Has what was filled leave, where all before it has left; whether there was anything. */
+bool Incoming::Swap() {
+  if (filling_.empty()) {
+    ended = last_ == TlsSession::Result::kEnded;
+    failed = last_ == TlsSession::Result::kFailed;
+    return false;
+  }
+  std::swap(leaving_, filling_);
+  filling_.at = filling_.end = 0;
+  return true;
+}
+
+bool Incoming::waitsForJavaScript() const { return bytes_.size() >= kMostBytes; }
+
+int Incoming::Milliseconds(int64_t now) const {
+  bool waits = socketWaits_ && !filling_.empty() && leaving_.empty() && written() && !waitsForJavaScript();
+  return waits ? static_cast<int>(std::max<int64_t>(0, until_ - now)) : -1;
+}
+
+bool Incoming::ForJavaScript(TlsSession& tls, int64_t now) {
+  if (leaving_.empty()) {
+    bool read = Read(tls, kPieceSize, now);
+    if (!Swap()) return read;
+  }
+  bytes_.assign(leaving_.bytes.begin() + leaving_.at, leaving_.bytes.begin() + leaving_.end);
+  leaving_.at = leaving_.end;
+  return true;
+}
+
+bool Incoming::ForSink(TlsSession& tls, int64_t now) {
+  bool read = Read(tls, kBlockSize, now);
+  if (!written()) return Write() || read;
+  if (waitsForJavaScript()) return read;
+  if (leaving_.empty() && !(Ripe(now) && Swap())) return read;
   Cut();
   return true;
 }
 
-/** Cuts what was read, up to what must wait until the parts of the stream before it are in the pipe. */
+/** Cuts what leaves, up to the first that is no part of the stream and comes after one. */
 void Incoming::Cut() {
   parts_.clear();
   part_ = 0;
-  while (at_ < end_ && (parts_.empty() || cutter_.atData()) && bytes_.size() < kMostBytes) {
+  Block& block = leaving_;
+  while (!block.empty() && !waitsForJavaScript()) {
     size_t used = 0;
-    FrameCutter::Piece piece = cutter_.Next(in_.data() + at_, end_ - at_, &used);
-    at_ += used;
-    if (piece.kind == FrameCutter::Piece::kOther) bytes_.insert(bytes_.end(), piece.data, piece.data + piece.size);
+    FrameCutter::Piece piece = cutter_.Next(block.bytes.data() + block.at, block.end - block.at, &used);
+    block.at += used;
     if (piece.kind == FrameCutter::Piece::kData) parts_.push_back({const_cast<char*>(piece.data), piece.size});
+    if (piece.kind != FrameCutter::Piece::kOther) continue;
+    bytes_.insert(bytes_.end(), piece.data, piece.data + piece.size);
+    if (!parts_.empty()) return;
   }
 }
 

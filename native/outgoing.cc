@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "frame_cutter.h"
-
 namespace flocker {
 
 namespace {
@@ -18,9 +16,12 @@ namespace {
 /** What a TLS record holds (RFC 8446, section 5.1). A frame fills its records; more at once is slower, for the caches of the processor. */
 constexpr size_t kRecord = 16384;
 constexpr size_t kFrameSize = 4 * kRecord;
+/** What is taken out of the pipe at once, if it holds so much: whoever writes to a full one is woken less often. */
+constexpr size_t kReadSize = 512 * 1024;
 /** What is there leaves while a small pipe, of 64 KiB, is filled again. */
 constexpr size_t kEnough = 2 * kRecord;
 constexpr size_t kHeader = FrameCutter::kHeaderSize;
+constexpr size_t kMostData = kFrameSize - kHeader;
 /** ZFS writes its records one by one. A part of a frame waits so long for the rest. */
 constexpr int kGatherMilliseconds = 5;
 /** A rate can be changed at any time: a limit is asked again after so long, in milliseconds. */
@@ -31,7 +32,7 @@ constexpr double kLongestDelay = 100;
 void Outgoing::Feed(std::shared_ptr<PipeEnd> source, std::shared_ptr<RateShare> share) {
   source_ = std::move(source);
   share_ = std::move(share);
-  frame_.resize(kFrameSize);
+  gathered_.resize(kHeader + kReadSize);
 }
 
 void Outgoing::Drop() {
@@ -93,9 +94,9 @@ void Outgoing::FillFromSays(TlsSession& tls) {
 
 bool Outgoing::FillFromSource(TlsSession& tls, int64_t now) {
   bool read = Gather(now);
-  bool whole = size_ == kFrameSize - kHeader || (share_ && size_ == allowed_) || ended || now >= until_;
+  bool whole = size_ >= kMostData || (share_ && size_ == allowed_) || ended || now >= until_;
   if (size_ > 0 && whole) {
-    Cut(tls, size_);
+    Cut(tls, std::min(size_, kMostData));
     read = true;
   } else if (kHeader + size_ >= kEnough) {
     Cut(tls, (kHeader + size_) / kRecord * kRecord - kHeader);
@@ -105,32 +106,36 @@ bool Outgoing::FillFromSource(TlsSession& tls, int64_t now) {
   return read;
 }
 
-/** A frame of the first bytes of what is gathered. */
+/** A frame of the first bytes of what is gathered. Its header takes the place of what has left. */
 void Outgoing::Cut(TlsSession& tls, size_t size) {
-  FrameCutter::PutHeader(frame_.data(), FrameCutter::kData, static_cast<uint32_t>(size));
-  Encrypt(tls, frame_.data(), kHeader + size);
+  char* frame = gathered_.data() + from_ - kHeader;
+  FrameCutter::PutHeader(frame, FrameCutter::kData, static_cast<uint32_t>(size));
+  Encrypt(tls, frame, kHeader + size);
   moved += size;
   if (share_) allowed_ -= size;
+  from_ += size;
   size_ -= size;
-  memmove(frame_.data() + kHeader, frame_.data() + kHeader + size, size_);
 }
 
-/** How much of a frame may be filled. */
+/** How much may be gathered. */
 size_t Outgoing::Allowed(int64_t now) {
-  constexpr size_t most = kFrameSize - kHeader;
-  if (!share_) return most;
-  if (allowed_ == size_ && size_ < most) allowed_ += share_->Take(most - size_, now);
+  if (!share_) return kReadSize;
+  if (allowed_ == size_ && size_ < kMostData) allowed_ += share_->Take(kMostData - size_, now);
   shareWaits_ = allowed_ == 0;
-  return std::min<uint64_t>(most, allowed_);
+  return std::min<uint64_t>(kMostData, allowed_);
 }
 
-/** Reads as much as is there and fits; whether there was anything new. */
+/** Reads as much as is there and fits, if what is gathered fills no frame; whether there was anything new. */
 bool Outgoing::Gather(int64_t now) {
+  if (size_ < kMostData && from_ > kHeader) {
+    memmove(gathered_.data() + kHeader, gathered_.data() + from_, size_);
+    from_ = kHeader;
+  }
   bool any = false;
-  for (;;) {
+  while (size_ < kMostData) {
     size_t most = Allowed(now);
-    if (size_ >= most) return any;
-    ssize_t count = read(source_->get(), frame_.data() + kHeader + size_, most - size_);
+    if (size_ >= most) break;
+    ssize_t count = read(source_->get(), gathered_.data() + from_ + size_, most - size_);
     if (count > 0) {
       if (size_ == 0) until_ = now + kGatherMilliseconds;
       size_ += count;
@@ -145,6 +150,7 @@ bool Outgoing::Gather(int64_t now) {
     }
     return any || ended;
   }
+  return any;
 }
 
 int Outgoing::Milliseconds(int64_t now) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "frame_cutter.h"
 #include "mover_answers.h"
 #include "pipe_end.h"
 #include "rate_bucket.h"
@@ -60,8 +61,9 @@ class Outgoing {
   bool sourceWaits_ = false, shareWaits_ = false;
   std::shared_ptr<RateShare> share_;  // null where there is no limit
   uint64_t allowed_ = 0;              // with a limit, and not sent yet
-  std::vector<char> frame_;
-  size_t size_ = 0;  // of what is gathered for the frame
+  std::vector<char> gathered_;
+  size_t from_ = FrameCutter::kHeaderSize;  // where what is gathered begins
+  size_t size_ = 0;
   int64_t until_ = 0;
 };
 

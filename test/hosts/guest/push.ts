@@ -5,6 +5,7 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { isDeepStrictEqual } from 'node:util'
 import { FlockerError, openHost, pushVolume, type ReplicationOptions, type ReplicationResult } from 'flocker-zfs'
 
 export interface PushOrder {
@@ -93,7 +94,7 @@ async function main(order: PushOrder): Promise<void> {
   for (let i = 0; i < (order.times ?? 1); i++) await pushOnce(host, order)
   delay.disable()
   clearInterval(sampler)
-  await settled()
+  await settled(before)
   const loopDelayP99Milliseconds = delay.percentile(99) / 1e6
   emit({ event: 'end', before, after: leftover(), idleRss, peakRss, loopDelayP99Milliseconds })
 }
@@ -133,9 +134,11 @@ function resumedOf({ resumed }: ReplicationResult): { resumed?: Resumed } {
   return { resumed: { snapshot, kept: Number(kept), bytes: Number(bytes) } }
 }
 
-/** Gives sockets that have been closed a moment to leave /proc. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 300))
+/** What has been closed leaves /proc in a moment; on a machine with much else to do, in a longer one. */
+async function settled(before: Leftover): Promise<void> {
+  const deadline = performance.now() + 5000
+  do await new Promise((resolve) => setTimeout(resolve, 300))
+  while (!isDeepStrictEqual(leftover(), before) && performance.now() < deadline)
 }
 
 void main(JSON.parse(process.argv[2] as string))
