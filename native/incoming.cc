@@ -17,8 +17,6 @@ constexpr size_t kBlockSize = 256 * 1024;
 /** What JavaScript is given at once. */
 constexpr size_t kPieceSize = 64 * 1024;
 constexpr int kGatherMilliseconds = 2;
-/** What a TLS record holds at most (RFC 8446, section 5.1). */
-constexpr size_t kRecord = 16384;
 /** How much may wait for JavaScript where the stream itself doesn't go there. */
 constexpr size_t kMostBytes = FrameCutter::kHeaderSize + FrameCutter::kMostOther;
 
@@ -35,7 +33,7 @@ void Incoming::Drop() {
   sink_.reset();
   parts_.clear();
   part_ = 0;
-  draining_ = false;
+  draining_ = socketWaits_ = sinkWaits_ = false;
 }
 
 bool Incoming::Step(TlsSession& tls, bool asked, int64_t now) {
@@ -61,7 +59,7 @@ bool Incoming::Read(TlsSession& tls, size_t most, int64_t now) {
 
 /** Whether what was filled may leave. A sender that has more fills its records. */
 bool Incoming::Ripe(int64_t now) const {
-  bool more = last_ == TlsSession::Result::kDone && filling_.end % kRecord == 0;
+  bool more = last_ == TlsSession::Result::kDone && filling_.end % TlsSession::kRecord == 0;
   return !more || filling_.end == kBlockSize || now >= until_;
 }
 

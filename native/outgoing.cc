@@ -13,8 +13,8 @@ namespace flocker {
 
 namespace {
 
-/** What a TLS record holds (RFC 8446, section 5.1). A frame fills its records; more at once is slower, for the caches of the processor. */
-constexpr size_t kRecord = 16384;
+/** A frame fills its records; more at once is slower, for the caches of the processor. */
+constexpr size_t kRecord = TlsSession::kRecord;
 constexpr size_t kFrameSize = 4 * kRecord;
 /** What is taken out of the pipe at once, if it holds so much: whoever writes to a full one is woken less often. */
 constexpr size_t kReadSize = 512 * 1024;

@@ -26,6 +26,9 @@ class TlsSession {
  public:
   using Result = TlsResult;
 
+  /** What a record holds at most (RFC 8446, section 5.1). */
+  static constexpr size_t kRecord = 16384;
+
   struct Settings {
     /** Null where there was none to be had, of which OpenSSL's error queue says why. */
     std::shared_ptr<TlsContext> context;
