@@ -14,9 +14,9 @@ namespace {
 
 /** What leaves at once: whoever reads from the pipe is woken less often. Less than that waits so long for more, if more seems to come. */
 constexpr size_t kBlockSize = 256 * 1024;
+constexpr int kGatherMilliseconds = 2;
 /** What JavaScript is given at once. */
 constexpr size_t kPieceSize = 64 * 1024;
-constexpr int kGatherMilliseconds = 2;
 /** How much may wait for JavaScript where the stream itself doesn't go there. */
 constexpr size_t kMostBytes = FrameCutter::kHeaderSize + FrameCutter::kMostOther;
 
