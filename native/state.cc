@@ -7,13 +7,13 @@ namespace flocker {
 void State::Attach(napi_env env) {
   auto* state = new State;
   napi_set_instance_data(env, state, nullptr, nullptr);
-  napi_value name;
-  napi_create_string_utf8(env, "flocker-zfs", NAPI_AUTO_LENGTH, &name);
-  napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, state, OnPosted, &state->wake_);
-  napi_unref_threadsafe_function(env, state->wake_);
-  // Hooks run last come, first served: ours, added after the threadsafe function's own, finds that function alive and
-  // ends every thread that could call it.
-  napi_add_async_cleanup_hook(env, OnEnvironmentEnd, state, nullptr);
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  uv_async_init(loop, &state->wake_, OnWoken);
+  state->wake_.data = state;
+  uv_unref(reinterpret_cast<uv_handle_t*>(&state->wake_));
+  state->context_ = std::make_unique<Napi::AsyncContext>(env, "flocker-zfs");
+  napi_add_async_cleanup_hook(env, OnEnvironmentEnd, state, &state->hook_);
 }
 
 State* State::Of(napi_env env) {
@@ -24,11 +24,13 @@ State* State::Of(napi_env env) {
 
 State::~State() = default;
 
-void State::OnEnvironmentEnd(napi_async_cleanup_hook_handle handle, void* data) {
+void State::OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* data) {
   auto* state = static_cast<State*>(data);
   state->End();
-  delete state;
-  napi_remove_async_cleanup_hook(handle);
+  uv_close(reinterpret_cast<uv_handle_t*>(&state->wake_), [](uv_handle_t* wake) {
+    std::unique_ptr<State> closed(static_cast<State*>(wake->data));
+    napi_remove_async_cleanup_hook(closed->hook_);
+  });
 }
 
 // Everything that blocks is waiting on a pipe of ours, whose end is closed first, or is a short call: the joins that
@@ -47,7 +49,7 @@ void State::End() {
   for (auto& resource : resources) resource->Join();
   running_.clear();
   posted_.clear();
-  napi_release_threadsafe_function(wake_, napi_tsfn_abort);
+  context_.reset();
 }
 
 bool State::Choose(const std::string& engine) {
@@ -79,7 +81,7 @@ const std::shared_ptr<TlsContext>& State::tls() {
 napi_value State::Expect(napi_env env, Answer* answer) {
   napi_value promise = nullptr;
   if (napi_create_promise(env, &answer->deferred_, &promise) != napi_ok) return nullptr;
-  if (expected_++ == 0) napi_ref_threadsafe_function(env, wake_);
+  if (expected_++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(&wake_));
   return promise;
 }
 
@@ -90,29 +92,43 @@ napi_value State::Run(napi_env env, std::unique_ptr<Operation> operation) {
   running_.push_back(std::move(operation));
   int error = started->thread_.Start([this, started] {
     started->Run();
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (ended_) return;
-    finished_.push_back(started);
-    napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
+    Finished(started);
   });
   if (error != 0) {
     started->Fail(error);
-    std::lock_guard<std::mutex> lock(mutex_);
-    finished_.push_back(started);
-    napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
+    Finished(started);
   }
   return promise;
 }
 
 void State::Post(std::unique_ptr<Answer> answer) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (ended_) return;
-  posted_.push_back(std::move(answer));
-  napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
+  Leave([&] { posted_.push_back(std::move(answer)); });
 }
 
-void State::OnPosted(napi_env env, napi_value, void* context, void*) {
-  if (env != nullptr) static_cast<State*>(context)->Settle(env);
+void State::Finished(Operation* operation) {
+  Leave([&] { finished_.push_back(operation); });
+}
+
+// Whoever is woken runs at once in place of the one who wakes it, which comes after it: were a lock in that one's hand, as a
+// threadsafe function's would be, it would next wait for that. No thread that wakes it outlives it: End waits for all.
+template <typename Put>
+void State::Leave(Put put) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (ended_) return;
+    put();
+  }
+  uv_async_send(&wake_);
+}
+
+void State::OnWoken(uv_async_t* wake) {
+  auto* state = static_cast<State*>(wake->data);
+  if (!state->context_) return;
+  Napi::Env env = state->context_->Env();
+  Napi::HandleScope handles(env);
+  // What follows from a promise happens when this scope closes.
+  Napi::CallbackScope scope(env, *state->context_);
+  state->Settle(env);
 }
 
 void State::Settle(napi_env env) {
@@ -136,7 +152,7 @@ void State::Settle(napi_env env) {
     if (value == nullptr) napi_get_undefined(env, &value);
     napi_resolve_deferred(env, answer->deferred_, value);
     napi_close_handle_scope(env, scope);
-    if (--expected_ == 0) napi_unref_threadsafe_function(env, wake_);
+    if (--expected_ == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&wake_));
   }
 }
 

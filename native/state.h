@@ -1,6 +1,7 @@
 #pragma once
 
 #include <napi.h>
+#include <uv.h>
 
 #include <list>
 #include <memory>
@@ -88,9 +89,13 @@ class State {
  private:
   State() = default;
   static void OnEnvironmentEnd(napi_async_cleanup_hook_handle handle, void* state);
-  static void OnPosted(napi_env env, napi_value callback, void* context, void* data);
+  static void OnWoken(uv_async_t* wake);
   void End();
   void Settle(napi_env env);
+  void Finished(Operation* operation);
+  /** Leaves something for the JavaScript thread. */
+  template <typename Put>
+  void Leave(Put put);
 
   const std::shared_ptr<BlockPool> blocks_ = std::make_shared<BlockPool>();
   std::string engine_;  // the embedded engine's path; empty for the kernel
@@ -100,7 +105,9 @@ class State {
   std::shared_ptr<TlsContext> tls_;
 #endif
 
-  napi_threadsafe_function wake_ = nullptr;
+  uv_async_t wake_{};
+  std::unique_ptr<Napi::AsyncContext> context_;  // null once it has ended
+  napi_async_cleanup_hook_handle hook_ = nullptr;
   size_t expected_ = 0;                            // promises not yet settled; keeps the event loop alive
   std::list<std::unique_ptr<Operation>> running_;  // JavaScript thread only
   std::vector<std::weak_ptr<Resource>> resources_;

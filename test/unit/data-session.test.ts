@@ -73,6 +73,21 @@ for (const role of ['client', 'server'] as const) {
   })
 }
 
+test('what is thrown in consequence of an answer reaches the process', async () => {
+  const [near, far] = await connection()
+  const session = nativeEnd(near, false, randomBytes(32))
+  far.destroy()
+  await outcome(session)
+  const listeners = process.rawListeners('uncaughtException')
+  process.removeAllListeners('uncaughtException')
+  const thrown = new Promise<Error>((resolve) => process.once('uncaughtException', resolve))
+  process.nextTick(() => {
+    throw new Error('by a listener')
+  })
+  assert.is((await thrown).message, 'by a listener')
+  for (const listener of listeners) process.on('uncaughtException', listener as NodeJS.UncaughtExceptionListener)
+})
+
 test('a native client refuses a server that has a certificate in place of the key', async () => {
   const [near, far] = await connection()
   const server = createServer({ ...tls13, cert: beta.certificate, key: beta.key }, (socket: TLSSocket) => {
