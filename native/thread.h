@@ -43,8 +43,9 @@ class Thread {
 
   /**
    * For a calling thread that moves bytes: others come first, above all the JavaScript thread, which has little to do and should do it at
-   * once. And it does not interrupt whoever wakes it (SCHED_BATCH, sched(7)), who may have more for it in a moment: with many threads that
-   * would be a switch for every few KiB.
+   * once. Ten nicer is a tenth of its weight (sched(7)), so that even a dozen of these to a core leave it nearly half of that; other services have
+   * a share of their own where a machine has control groups, whatever is nice within this one. And it does not interrupt whoever wakes it
+   * (SCHED_BATCH), who may have more for it in a moment: with many threads that would be a switch for every few KiB.
    */
   static void WorkInBackground() {
     setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNicer);
@@ -58,7 +59,7 @@ class Thread {
 
  private:
   static constexpr size_t kStackSize = 512 * 1024;
-  static constexpr int kNicer = 5;
+  static constexpr int kNicer = 10;
 
   static void* Enter(void* argument) {
     std::unique_ptr<std::function<void()>> body(static_cast<std::function<void()>*>(argument));

@@ -44,7 +44,7 @@ async function told(said: Said): Promise<void> {
 /** Stands for a thread of ZFS's at the other end of a pipe, which would be as nice. */
 function start(file: string, argv: string[], stdio: StdioOptions): void {
   const { pid } = spawn(file, argv, { stdio })
-  if (pid !== undefined) setPriority(pid, 5)
+  if (pid !== undefined) setPriority(pid, 10)
 }
 
 /** A pipe from which so many zeros come. */
