@@ -42,7 +42,7 @@ export type Probe =
 
 /** How often and how long a probe is tried. */
 export interface ProbeTimes {
-  /** Between two tries, in milliseconds. Default: 100. */
+  /** Between two tries, in milliseconds, and at least as long as the last one took. Default: 100. */
   intervalMilliseconds?: number | undefined
   /** For one try, in milliseconds. Default: 5000. */
   timeoutMilliseconds?: number | undefined

@@ -42,6 +42,7 @@ export async function waitReady(
     if (container === undefined) throw unknownContainer(name, host)
     if (container.state === 'exited' || container.state === 'dead') throw ended(container)
     const { health } = container.application
+    const began = performance.now()
     if (container.state === 'running') {
       const failure = await tryOnce(engine, container, options.probe, stop)
       if (failure === undefined) return container
@@ -52,7 +53,9 @@ export async function waitReady(
         next: `Look at it: docker logs ${name}`,
       })
     }
-    await wait(health?.intervalMilliseconds ?? defaultInterval, undefined, { signal: stop }).catch(ignoreAbort)
+    // A command in a container can cost it more than its own start: it has at least half of the time for that.
+    const pause = Math.max(health?.intervalMilliseconds ?? defaultInterval, performance.now() - began)
+    await wait(pause, undefined, { signal: stop }).catch(ignoreAbort)
   }
 }
 
