@@ -1,7 +1,7 @@
 /**
  * Runs the tests and closes with `N passed, N failed`: unit tests here, test/zfs inside a lab host of each profile, test/hosts
  * over several lab hosts, test/containers inside a lab host with each container engine, test/conformance on the kernel of each profile and on the embedded engine of each release. Files run
- * side by side, two more than there are cores, but for those named `*.alone.test.ts`, which measure and run by themselves, last. Those
+ * side by side, two more than there are cores, each of test/hosts for two, but for those named `*.alone.test.ts`, which measure and run by themselves, last. Those
  * named `*.each.test.ts` run once for each release of the embedded engine; those named `*.either.test.ts`, whose subject is what runs on
  * it, in turn with one or the other, and with each where FLOCKER_ZFS_RELEASES=all or a pattern asks for it. Every file has a deadline.
  * With FLOCKER_ZFS_LAB=local (a machine that has /dev/zfs, as root) hosts are this machine itself; then `*.lab.test.ts` are left out,
@@ -26,6 +26,8 @@ interface Job {
   argv: string[]
   env?: Record<string, string>
   alone: boolean
+  /** Of those that run side by side, how many it counts for: several kernels keep more than one core busy. */
+  weight: number
 }
 
 interface Counts {
@@ -70,12 +72,9 @@ async function main(): Promise<void> {
     if (failures.length > 0) again.push({ job, failures })
     else outcomes.push(outcome)
   }
-  const queue = jobs.filter(({ alone }) => !alone)
-  const worker = async (): Promise<void> => {
-    for (let job = queue.shift(); job !== undefined; job = queue.shift()) await run(job)
-  }
   // Most files wait for something most of the time: a slow link, a power cut, a deadline.
-  await Promise.all(Array.from({ length: availableParallelism() + 2 }, worker))
+  const beside = jobs.filter(({ alone }) => !alone)
+  await sideBySide(beside, availableParallelism() + 2, run)
   for (const job of jobs.filter(({ alone }) => alone)) await run(job)
   for (const { job } of again) outcomes.push(await runJob(job))
   console.log('')
@@ -83,6 +82,27 @@ async function main(): Promise<void> {
     console.log(`${job.label} failed beside others, and was run again by itself: ${failures.join('; ')}`)
   }
   conclude(outcomes)
+}
+
+/** Runs them in their order, but for those that would not fit beside what runs: no more than that weight at a time. */
+async function sideBySide(jobs: readonly Job[], most: number, run: (job: Job) => Promise<void>): Promise<void> {
+  const queue = [...jobs]
+  const running = new Set<Promise<void>>()
+  let free = most
+  while (queue.length > 0 || running.size > 0) {
+    const next = queue.findIndex(({ weight }) => weight <= free)
+    const [job] = next < 0 ? [] : queue.splice(next, 1)
+    if (job === undefined) {
+      await Promise.race(running)
+      continue
+    }
+    free -= job.weight
+    const done = run(job).finally(() => {
+      free += job.weight
+      running.delete(done)
+    })
+    running.add(done)
+  }
 }
 
 /** What failed, in short, so that nobody has to look for it; and the sum. */
@@ -102,7 +122,13 @@ async function filesIn(directory: string, withEach = true): Promise<Job[]> {
   const names = await testFiles(directory)
   const eithers = names.filter((name) => name.includes('.either.'))
   return names.flatMap((name) => {
-    const job = { label: `${directory}/${name}`, argv: [join(here, directory, name)], alone: name.includes('.alone.') }
+    const weight = directory === 'hosts' ? 2 : 1
+    const job = {
+      label: `${directory}/${name}`,
+      argv: [join(here, directory, name)],
+      alone: name.includes('.alone.'),
+      weight,
+    }
     const turn = eithers.indexOf(name)
     if (turn < 0 && !name.includes('.each.')) return [job]
     const chosen = releases.filter((_, i) => turn < 0 || withEach || i === turn % releases.length)
@@ -138,6 +164,7 @@ async function jobsOn(
       label: `${directory}/${name} (${label(kind)})`,
       argv: [join(here, program), kind, `test/${directory}/${name}`],
       alone: name.includes('.alone.'),
+      weight: 1,
     })),
   )
 }

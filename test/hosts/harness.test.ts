@@ -10,8 +10,6 @@ import { AbortError, ArgumentError, TimeoutError } from '../../src/errors.js'
 import { type Host, type Lab, LabCommandError, LabError, openLab } from '../lab/index.js'
 import { cacheDirectory } from '../lab/paths.js'
 
-const WARM_BOOT_MILLISECONDS = 3000
-
 let lab: Lab
 let alpha: Host
 let beta: Host
@@ -74,10 +72,11 @@ function hashOfZeros(bytes: number): string {
   return createHash('sha256').update(Buffer.alloc(bytes)).digest('hex')
 }
 
-test('hosts boot within 3 s when warm', () => {
-  const times = lab.hosts.map((host) => `${host.name} ${Math.round(host.bootMilliseconds)} ms`)
-  console.log(`    ${times.join(', ')}`)
-  for (const host of lab.hosts) assert.ok(host.bootMilliseconds < WARM_BOOT_MILLISECONDS, times.join())
+test('hosts say how long they took to boot', () => {
+  for (const { name, bootMilliseconds } of lab.hosts) {
+    assert.ok(bootMilliseconds > 0)
+    console.log(`measured: ${name} booted in ${Math.round(bootMilliseconds)} ms`)
+  }
 })
 
 test('each host runs its own kernel, module and matching tools', async () => {
@@ -129,7 +128,7 @@ test('files go both ways', async () => {
   }
 })
 
-test('a short command is quick and a large output complete', async () => {
+test('many short commands in a row, and a large output that is complete', async () => {
   for (const host of lab.hosts) {
     await host.run(['true'])
     const times: number[] = []
@@ -143,9 +142,8 @@ test('a short command is quick and a large output complete', async () => {
     const bytes = 32 * 2 ** 20
     const { stdoutBytes } = await host.run(['head', '-c', `${bytes}`, '/dev/zero'])
     const rate = bytes / 2 ** 20 / ((performance.now() - begin) / 1000)
-    console.log(`    ${host.name}: true in ${each.toFixed(1)} ms, output at ${rate.toFixed(0)} MiB/s`)
+    console.log(`measured: ${host.name}: true in ${each.toFixed(1)} ms, output at ${rate.toFixed(0)} MiB/s`)
     assert.is(stdoutBytes.length, bytes)
-    assert.ok(each < 50, `${each} ms`)
   }
 })
 
@@ -192,8 +190,8 @@ test('a deadline or an abort kills the whole process group', async () => {
 
 test('a child in the background does not hold a run', async () => {
   const begin = performance.now()
-  await alpha.run(['sh', '-c', 'sleep 5 & echo done'])
-  assert.ok(performance.now() - begin < 2000)
+  await alpha.run(['sh', '-c', 'sleep 60 & echo done'])
+  assert.ok(performance.now() - begin < 30_000)
 })
 
 test('a terminal is a terminal', async () => {
@@ -207,7 +205,7 @@ test('hosts reach each other by name', async () => {
   const bytes = 32 * 2 ** 20
   const { hash, milliseconds } = await exchange(alpha, beta, 7000, bytes)
   assert.is(hash, hashOfZeros(bytes))
-  console.log(`    plain TCP at ${(bytes / 2 ** 20 / (milliseconds / 1000)).toFixed(0)} MiB/s`)
+  console.log(`measured: plain TCP at ${(bytes / 2 ** 20 / (milliseconds / 1000)).toFixed(0)} MiB/s`)
 })
 
 test('a delayed link takes its time', async () => {
@@ -225,7 +223,7 @@ test('a throttled link carries no more', async () => {
   const { hash, milliseconds } = await exchange(alpha, beta, 7002, bytes)
   await lab.link('alpha').clear()
   assert.is(hash, hashOfZeros(bytes))
-  assert.ok(milliseconds >= 1900 && milliseconds < 6000, `${milliseconds} ms`)
+  assert.ok(milliseconds >= 1900, `${milliseconds} ms`)
 })
 
 test('garbled bytes pass the checksums and arrive', async () => {
