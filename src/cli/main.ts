@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Command } from 'commander'
 import { FlockerError } from '../errors.js'
 import { agentCommand } from './agent.js'
@@ -21,6 +23,7 @@ import { volumesCommand } from './volumes.js'
 async function main(): Promise<void> {
   const program = new Command('flocker-zfs')
     .description('Replicate ZFS volumes between hosts over mutual TLS')
+    .version(version())
     .addCommand(certsCommand())
     .addCommand(agentCommand())
     .addCommand(volumesCommand())
@@ -45,6 +48,11 @@ async function main(): Promise<void> {
   } catch (error) {
     process.exitCode = report(error)
   }
+}
+
+/** The package's, three directories above the compiled file. */
+function version(): string {
+  return JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8')).version
 }
 
 function overrideExit(command: Command): void {

@@ -1,3 +1,7 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
@@ -21,6 +25,13 @@ for (const name of [
 test('the addon is not needed to load the package', () => {
   const { FlockerError, ArgumentError } = require('flocker-zfs') as typeof import('flocker-zfs')
   assert.instance(new ArgumentError('no'), FlockerError)
+})
+
+test('the command line tells the version', async () => {
+  const root = join(dirname(require.resolve('flocker-zfs')), '../..')
+  const { version, bin } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const { stdout } = await promisify(execFile)(process.execPath, [join(root, bin['flocker-zfs']), '--version'])
+  assert.is(stdout, `${version}\n`)
 })
 
 test.run()
