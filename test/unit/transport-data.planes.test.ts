@@ -145,7 +145,7 @@ test(
       stop.abort()
       const [here, there] =
         who === 'sender' ? await Promise.all([sending, receiving]) : await Promise.all([receiving, sending])
-      assert.ok(performance.now() - start < 1000)
+      assert.ok(performance.now() - start < 5000)
       assert.is(here.name, 'AbortError')
       assert.is(there.code, 'ABORTED')
       assert.ok(source.destroyed)
