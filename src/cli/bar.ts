@@ -1,5 +1,4 @@
 import type { WriteStream } from 'node:tty'
-import { Presets, SingleBar } from 'cli-progress'
 import type { Progress } from '../replication/index.js'
 
 const mebibyte = 1024 * 1024
@@ -15,6 +14,7 @@ export function progressView(label: string, stream: WriteStream = process.stderr
 }
 
 function barView(label: string, stream: WriteStream): ProgressView {
+  const { Presets, SingleBar } = require('cli-progress') as typeof import('cli-progress')
   const format = `${label} [{bar}] {percentage}%  {done} / {size} MiB  {rate} MiB/s  {left} s left`
   const bar = new SingleBar({ format, stream, hideCursor: true, clearOnComplete: false }, Presets.shades_classic)
   let started = false

@@ -10,7 +10,6 @@ import { type Fields, readFields } from './fields.js'
 import type { Variables } from './interpolate.js'
 import { Problems } from './problems.js'
 import { readService } from './service.js'
-import { readTree } from './tree.js'
 import { topHints } from './unsupported.js'
 import { readVolume } from './volumes.js'
 
@@ -34,6 +33,8 @@ export interface ComposeOptions {
  */
 export function readCompose(text: string, { environment, file = 'compose.yaml' }: ComposeOptions): ClusterDescription {
   const problems = new Problems(file)
+  // Not before it is wanted: the parser of YAML would be a tenth of what the package takes to load.
+  const { readTree } = require('./tree.js') as typeof import('./tree.js')
   const tree = readTree(text, environment, problems)
   if (tree === undefined) problems.throwAny()
   const top = tree && readFields(tree, problems)

@@ -1,7 +1,7 @@
-/** `node build/test/lab/build/main.js newest oldest`: makes sure that the named profiles are built, showing progress. */
+/** `node build/test/lab/build/main.js newest oldest`: makes sure that the named profiles are built, side by side, showing progress. */
 import { ArgumentError, FlockerError } from '../../../src/errors.js'
 import { ensureProfile, type ProfileName } from './index.js'
-import { reporter } from './report.js'
+import { reporters } from './report.js'
 
 async function main(words: readonly string[]): Promise<void> {
   const names = words.map(parseName)
@@ -10,14 +10,22 @@ async function main(words: readonly string[]): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => abort.abort(new Error(signal)))
   }
-  for (const name of names) {
-    const report = reporter(name, process.stderr)
+  const reporter = reporters(process.stderr)
+  const failures: unknown[] = []
+  const ensure = async (name: ProfileName): Promise<void> => {
+    const report = reporter(name)
     try {
       await ensureProfile(name, { signal: abort.signal, onProgress: report.progress, onWait: report.wait })
+    } catch (error) {
+      failures.push(error)
+      abort.abort(error)
     } finally {
       report.end()
     }
   }
+  // While one is configured, on one core, the other has both.
+  await Promise.all(names.map(ensure))
+  if (failures.length > 0) throw failures[0]
 }
 
 function parseName(word: string): ProfileName {

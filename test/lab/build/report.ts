@@ -4,7 +4,7 @@ import { type BuildProgress, clock, describeProgress } from './progress.js'
 
 const PLAIN_INTERVAL_SECONDS = 15
 
-/** Functions that show one profile's build. */
+/** Functions that show one profile's build, beside others. */
 export interface Reporter {
   progress: (progress: BuildProgress) => void
   wait: (pid: number) => void
@@ -13,7 +13,15 @@ export interface Reporter {
 }
 
 /** @param stream standard error, usually */
-export function reporter(name: string, stream: WriteStream): Reporter {
+export function reporters(stream: WriteStream): (name: string) => Reporter {
+  const shown = new Map<string, string>()
+  const redraw = (): void => {
+    stream.write(`\r\x1b[2K${[...shown.values()].join('; ').slice(0, stream.columns - 1)}`)
+  }
+  return (name) => reporter(name, stream, shown, redraw)
+}
+
+function reporter(name: string, stream: WriteStream, shown: Map<string, string>, redraw: () => void): Reporter {
   let shownAt = Number.NEGATIVE_INFINITY
   let phase = ''
   let seconds = 0
@@ -26,12 +34,15 @@ export function reporter(name: string, stream: WriteStream): Reporter {
   return {
     progress: (progress) => {
       seconds = progress.elapsedSeconds
-      if (stream.isTTY) stream.write(`\r\x1b[2K${describeProgress(progress).slice(0, stream.columns - 1)}`)
-      else plain(progress)
+      if (!stream.isTTY) return plain(progress)
+      shown.set(name, describeProgress(progress))
+      redraw()
     },
     wait: (pid) => stream.write(`${name}: process ${pid} is building it; waiting\n`),
     end: () => {
       if (seconds > 0) stream.write(`${stream.isTTY ? '\r\x1b[2K' : ''}${name}: ended after ${clock(seconds)}\n`)
+      shown.delete(name)
+      if (stream.isTTY) redraw()
     },
   }
 }
