@@ -7,7 +7,7 @@ import { startDocker, startPodman } from './lab/engines/index.js'
 import { type Host, openLab } from './lab/index.js'
 import { credentialsDirectory, installCredentials } from './lab/pair.js'
 
-const deadlineMilliseconds = 6 * 60_000
+const deadlineMilliseconds = 10 * 60_000
 
 async function main(kind: string, entry: string): Promise<void> {
   await using lab = await openLab({ hosts: [{ name: 'alpha', disks: ['4 GiB'], memory: '2 GiB', engines: true }] })

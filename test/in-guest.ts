@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { type Host, openLab } from './lab/index.js'
 
-const deadlineMilliseconds = 6 * 60_000
+const deadlineMilliseconds = 10 * 60_000
 const suppressions = join(__dirname, '../../scripts/sanitize-suppressions.txt')
 const { FLOCKER_ZFS_SANITIZED, FLOCKER_ZFS_SANITIZER } = process.env
 

@@ -41,7 +41,7 @@ interface Outcome extends Counts {
   failures: string[]
 }
 
-const fileMilliseconds = 8 * 60_000
+const fileMilliseconds = 12 * 60_000
 /** How long what a test file has started may hold its output when the file has ended: lab hosts need a moment to see that. */
 const outliveMilliseconds = 20_000
 const local = process.env.FLOCKER_ZFS_LAB === 'local'

@@ -103,6 +103,8 @@ test('properties are those of zfs get, with their sources', async () => {
   await zfs('create', '-sV', '8M', volume)
   await zfs('snapshot', `${root}@1`)
   await zfs('clone', `${root}@1`, `${root}/clone`)
+  // A transaction group between the two readings would change what is available.
+  await lzc.sync(pool)
   for (const name of [root, `${root}/child`, `${root}/clone`, volume, `${root}@1`]) {
     const ours = await getProperties(name)
     for (const line of (await zfs('get', '-Hpo', 'property,value,source', 'all', name)).trimEnd().split('\n')) {
