@@ -21,15 +21,17 @@ export async function readEnvironment(): Promise<Environment> {
   }
 }
 
-/** Says `+` after the commit where something was changed since. */
+/** Says `+` after the commit where something but results was changed since. */
 async function commit(): Promise<string> {
+  const git = async (...words: string[]): Promise<string> => (await run('git', words, { cwd: __dirname })).stdout.trim()
   try {
-    const { stdout } = await run('git', ['describe', '--always', '--abbrev=12', '--exclude=*', '--dirty=+'], {
-      cwd: __dirname,
-    })
-    return stdout.trim()
+    const changed = await git('status', '--porcelain', '--untracked-files=no', '--', ...sources)
+    return `${await git('rev-parse', '--short=12', 'HEAD')}${changed === '' ? '' : '+'}`
   } catch (error) {
     // A copy of the sources without their history.
     return `unknown (${error instanceof Error ? error.message.split('\n')[0] : error})`
   }
 }
+
+/** All of the checkout but what benchmarks themselves write. */
+const sources = [':/', ':(top,exclude)bench/results', ':(top,exclude)bench/RESULTS.md']
