@@ -23,15 +23,13 @@ export async function deliver(
   replication: Replication,
   order: Omit<StreamOrder, 'transfer' | 'volume' | 'properties'>,
 ): Promise<Delivered> {
-  const { source, volume, transfer, what, options } = replication
+  const { volume, transfer, what, options } = replication
   const stream: StreamOrder = { ...order, transfer, volume, properties: sendsProperties(options.properties) }
   using watchdog = new Watchdog(what, options.signal, options.stallMilliseconds ?? defaultStallMilliseconds)
   const teller = StreamTeller.of(replication, order)
   const reached: Reached = { welcomed: false, confirmed: false }
   try {
     const delivered = await send(replication, stream, watchdog, reached, teller)
-    reached.confirmed = true
-    await source.confirm(volume, stream.target)
     teller.done(delivered.bytes)
     return delivered
   } catch (error) {
@@ -42,6 +40,7 @@ export async function deliver(
   }
 }
 
+/** Its stream ends, and with it what is held for it, once the source knows that it was confirmed. */
 async function send(
   { source, destination, replica, transfer, options, limiter, logger }: Replication,
   order: StreamOrder,
@@ -81,6 +80,8 @@ async function send(
     })
     const { bytes, received } = await everyEnd(incoming.outcome, outgoing.outcome, moving, outgoing.close, signal)
     checkConfirmed(destination.identity, source.identity, order, received)
+    reached.confirmed = true
+    await source.confirm(order.volume, target)
     options.onProgress?.(meter.report(performance.now()))
     const { leftOut } = received
     if (leftOut.length > 0) logger.warn({ leftOut }, 'the replica did not get these properties')

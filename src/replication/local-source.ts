@@ -3,19 +3,22 @@ import { getOwnProperties, getProperties } from '../datasets/index.js'
 import { FlockerError, ZfsError } from '../errors.js'
 import { destroySnapshots, type SendStream, sendSpace, snapshot as takeSnapshot } from '../lzc/index.js'
 import { type Setting, tellable } from './choose-properties.js'
+import { type HoldTags, releaseHeld } from './keep.js'
 import { readInventory } from './local.js'
-import { pendingProperty, snapshotName } from './names.js'
+import { pendingProperty, sendingTag, snapshotName } from './names.js'
 import { openStream } from './open-stream.js'
 import type { IncrementalBase } from './planner/plan.js'
 import { fullName, type Tree } from './planner/tree.js'
 import { readTree } from './read-tree.js'
 import { sendFlags, sendsRaw } from './send-flags.js'
-import { confirmDelivery, letGo, secure, settleEarlier } from './settle.js'
+import { confirmDelivery, secure, settleEarlier } from './settle.js'
 import type { OnDestination, Outgoing, Source, SourceInventory, StreamOrder, Target } from './sides.js'
 
 /** This host as a sending side. */
 export class LocalSource implements Source {
   readonly #logger: Logger
+  /** What {@link open} holds: it stays until the cursor has moved, so that nobody takes the snapshot for a stray. */
+  #forStream: HoldTags = {}
 
   /**
    * @param destination the receiving host's identity, which marks and cursors name
@@ -91,7 +94,9 @@ export class LocalSource implements Source {
     this.#logger.debug({ dataset, snapshot, base: base?.name }, 'holding what the stream needs')
     await secure(dataset, this.destination, target, own)
     const properties = order.properties ? await this.#properties(dataset) : undefined
-    return { ...(await openStream(dataset, order, signal)), properties }
+    const { forStream, ...outgoing } = await openStream(dataset, order, signal)
+    this.#forStream = forStream
+    return { ...outgoing, properties }
   }
 
   async #properties(dataset: string): Promise<Setting[]> {
@@ -102,14 +107,15 @@ export class LocalSource implements Source {
 
   async confirm(volume: string, target: Target): Promise<void> {
     const dataset = this.datasetOf(volume)
-    await confirmDelivery(dataset, this.destination, target, target.ours)
+    await confirmDelivery(dataset, this.destination, target, target.ours, this.#forStream)
     this.#logger.info({ dataset, snapshot: target.name, guid: String(target.guid) }, 'moved the cursor')
   }
 
   async withdraw(volume: string, target: Target): Promise<void> {
     const dataset = this.datasetOf(volume)
-    await letGo(dataset, this.destination, target)
-    if (target.ours) await destroySnapshots([`${dataset}@${target.name}`])
+    const snapshot = `${dataset}@${target.name}`
+    await releaseHeld({ [snapshot]: [sendingTag(this.destination)] })
+    if (target.ours) await destroySnapshots([snapshot])
     this.#logger.info({ dataset, snapshot: target.name, destroyed: target.ours }, 'let go of what is not sent')
   }
 }

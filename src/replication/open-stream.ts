@@ -2,21 +2,23 @@ import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { StreamError } from '../errors.js'
 import { beginRecordBytes, hold, type SendStream, send, sendSpace } from '../lzc/index.js'
+import type { HoldTags } from './keep.js'
 import { holdTag } from './names.js'
 import { sendFlags } from './send-flags.js'
 import type { Outgoing, StreamOrder } from './sides.js'
 
+/** A stream, and what is held for it. */
+export type HeldStream = Outgoing<{ stream: SendStream }> & { forStream: HoldTags }
+
 /** Holds a snapshot and its base, and begins to send: as much as its BEGIN record. */
-export async function openStream(
-  dataset: string,
-  order: StreamOrder,
-  signal: AbortSignal,
-): Promise<Outgoing<{ stream: SendStream }>> {
+export async function openStream(dataset: string, order: StreamOrder, signal: AbortSignal): Promise<HeldStream> {
   const { target, base, resume, transfer } = order
   const snapshot = `${dataset}@${target.name}`
   const held = base?.kind === 'snapshot' ? [snapshot, base.name] : [snapshot]
   // Temporary holds end with the process, or when the pool is next imported: a crash leaves none.
-  const holds = await hold(Object.fromEntries(held.map((name) => [name, holdTag(transfer)])), { temporary: true })
+  const tag = holdTag(transfer)
+  const holds = await hold(Object.fromEntries(held.map((name) => [name, tag])), { temporary: true })
+  const forStream = Object.fromEntries(held.map((name) => [name, [tag]]))
   let stream: SendStream | undefined
   const close = async (): Promise<void> => {
     try {
@@ -37,7 +39,8 @@ export async function openStream(
     const begin = await peekBegin(stream)
     // An estimate can be below what has arrived already.
     const least = resume?.bytes ?? 0n
-    return { begin, total: total < least ? least : total, body: { stream }, outcome: Promise.resolve(), close }
+    const body = { stream }
+    return { begin, total: total < least ? least : total, body, outcome: Promise.resolve(), close, forStream }
   } catch (error) {
     await close()
     throw error

@@ -1,7 +1,7 @@
 import { getProperties, inheritProperty } from '../datasets/index.js'
 import { ZfsError } from '../errors.js'
-import { bookmark, destroyBookmarks, destroySnapshots, getHolds, release } from '../lzc/index.js'
-import { keep, keepOnly } from './keep.js'
+import { bookmark, destroyBookmarks, destroySnapshots, getHolds } from '../lzc/index.js'
+import { type HoldTags, keep, keepOnly, releaseHeld, unless } from './keep.js'
 import { type LocalInventory, readBookmarks } from './local.js'
 import { cursorName, isCursorOf, pendingProperty, sendingTag } from './names.js'
 import { judgePending } from './pending.js'
@@ -33,11 +33,16 @@ export async function settleEarlier(
   const removed = new Set<bigint>()
   for (const { name, guid } of strays) {
     const snapshot = `${local.dataset}@${name}`
-    // A hold means that a push in another process is still at work with it.
+    // A hold means that a push in another process is still at work with it; one that has ended since has taken the mark off before.
     if (Object.keys(await getHolds(snapshot)).length > 0) continue
+    if (!(await isMarked(snapshot))) continue
     if (await destroyUnused(snapshot)) removed.add(guid)
   }
   local.snapshots = local.snapshots.filter(({ guid }) => !removed.has(guid))
+}
+
+async function isMarked(snapshot: string): Promise<boolean> {
+  return pendingProperty in (await getProperties(snapshot, [pendingProperty]))
 }
 
 /** Not where somebody has made a clone of it. */
@@ -55,7 +60,7 @@ async function destroyUnused(snapshot: string): Promise<boolean> {
 export async function rememberPoint(dataset: string, peer: string, point: Point): Promise<void> {
   const name = cursorName(peer, point.guid)
   if ((await readBookmarks(dataset)).some((existing) => existing.name === name)) return
-  await bookmark({ [`${dataset}#${name}`]: `${dataset}@${point.name}` })
+  await unless('EXISTS', bookmark({ [`${dataset}#${name}`]: `${dataset}@${point.name}` }))
 }
 
 /**
@@ -67,23 +72,24 @@ export async function secure(dataset: string, peer: string, target: Point, base:
   await keep(`${dataset}@${target.name}`, sendingTag(peer))
 }
 
-/** Lets go of a snapshot that is not on its way any more. */
-export async function letGo(dataset: string, peer: string, { name }: Point): Promise<void> {
-  const snapshot = `${dataset}@${name}`
-  const tag = sendingTag(peer)
-  if (tag in (await getHolds(snapshot))) await release({ [snapshot]: tag })
-}
-
 /**
- * After the peer's confirmation: move the cursor to this point, then drop the hold, the mark and the cursors it replaces. May be
- * done again.
+ * After the peer's confirmation: move the cursor to this point, then drop the mark, the holds and the cursors it replaces. May be
+ * done again. A marked snapshot that nobody holds is one that another process would take for a stray.
+ *
+ * @param forStream what is held for the stream, if it is by this process
  */
-export async function confirmDelivery(dataset: string, peer: string, point: Point, ours: boolean): Promise<void> {
+export async function confirmDelivery(
+  dataset: string,
+  peer: string,
+  point: Point,
+  ours: boolean,
+  forStream: HoldTags = {},
+): Promise<void> {
   await rememberPoint(dataset, peer, point)
-  await letGo(dataset, peer, point)
   const snapshot = `${dataset}@${point.name}`
   // One that was named may be what an earlier push had made.
-  if (ours || pendingProperty in (await getProperties(snapshot))) await inheritProperty(snapshot, pendingProperty)
+  if (ours || (await isMarked(snapshot))) await inheritProperty(snapshot, pendingProperty)
+  await releaseHeld({ ...forStream, [snapshot]: [sendingTag(peer), ...(forStream[snapshot] ?? [])] })
   const replaced = (await readBookmarks(dataset))
     .filter(({ name, guid }) => isCursorOf(peer, name) && guid !== point.guid)
     .map(({ name }) => `${dataset}#${name}`)

@@ -1,9 +1,11 @@
 /** What an interrupted push has left on either side, and what somebody has made of it before the next one. */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { pino } from 'pino'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Peer, pushVolume, type Volume } from '../../src/index.js'
 import * as lzc from '../../src/lzc/index.js'
+import { LocalSource } from '../../src/replication/local-source.js'
 import { failure } from '../zfs/pool.js'
 import { snapshotsOf } from './cluster.js'
 import { useEngine, withDirectory } from './engine.js'
@@ -76,6 +78,34 @@ test('a snapshot that was not delivered goes; one that somebody has given a name
     assert.is((await pushVolume(volume, peer)).kind, 'incremental')
     assert.ok(await lzc.exists('alpha/test/disk@mine'))
     assert.ok(await lzc.exists(cloned))
+  }))
+
+test("another process that settles while a push is being confirmed is not in its way, and doesn't take its snapshot for a stray", () =>
+  withDirectory(async (directory) => {
+    await using field = await Field.open(directory)
+    const volume = await field.hosts.alpha.createVolume('disk', { size: bytes })
+    const sourceOf = (): LocalSource =>
+      new LocalSource('alpha', 'beta', () => volume.dataset, randomUUID(), pino({ enabled: false }))
+    for (let round = 0; round < 20; round++) {
+      await volume.write(0, randomBytes(bytes / 64))
+      const source = sourceOf()
+      const target = await source.takeSnapshot('disk')
+      const snapshot = `${volume.dataset}@${target.name}`
+      const order = { transfer: randomUUID(), volume: 'disk', target, base: undefined, resume: undefined }
+      const outgoing = await source.open(order, AbortSignal.timeout(30_000))
+      for await (const _ of outgoing.body.stream);
+      // Every other time it asked the destination when the snapshot was there.
+      const guids = new Set(round % 2 === 0 ? [] : [target.guid])
+      const there = { guids, complete: true, partial: undefined }
+      let confirmed = false
+      const confirming = source.confirm('disk', target).finally(() => (confirmed = true))
+      while (!confirmed) await sourceOf().inspect('disk', there)
+      await confirming
+      assert.equal(Object.keys(await lzc.getHolds(snapshot)), [])
+      await outgoing.close()
+      assert.is((await sourceOf().inspect('disk', there)).snapshots.at(-1)?.pendingFor, undefined)
+      assert.ok(await lzc.exists(snapshot))
+    }
   }))
 
 test.before(useEngine)
