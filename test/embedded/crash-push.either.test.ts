@@ -1,5 +1,6 @@
 /** SIGKILL of the receiving host in the middle of pushes, again and again: the pool opens, what was there is intact, the push goes on. */
 import { randomBytes } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test } from 'uvu'
@@ -81,15 +82,36 @@ class Totals {
   completed = 0
 }
 
-async function round(directory: string, alpha: Host, volume: Volume, link: Link, totals: Totals): Promise<void> {
+/** When a push is to be cut: at any time, or when so many bytes of its stream are on their way. */
+type Cut = { afterMilliseconds: number } | { afterBytes: number }
+
+/** Every other one in the middle of the stream, however slow the machine is. */
+function chooseCut(round: number): Cut {
+  if (round % 2 === 1) return { afterMilliseconds: Math.random() * latestMilliseconds }
+  return { afterBytes: (0.3 + 0.6 * Math.random()) * changedMebibytes * mebibyte }
+}
+
+async function round(
+  directory: string,
+  alpha: Host,
+  volume: Volume,
+  link: Link,
+  totals: Totals,
+  cut: Cut,
+): Promise<void> {
   await using agent = await startBeta(directory)
   link.target = agent.port
   const peer = await alpha.connect(`127.0.0.1:${link.port}`)
-  const pushing = pushVolume(volume, peer).then(
+  const far = new EventEmitter()
+  const onProgress = ({ bytes }: { bytes: bigint }): void => {
+    if ('afterBytes' in cut && bytes >= cut.afterBytes) far.emit('enough')
+  }
+  const enough = once(far, 'enough')
+  const pushing = pushVolume(volume, peer, { onProgress }).then(
     (result): ReplicationResult => result,
     (error: { code: string }) => error,
   )
-  await wait(Math.random() * latestMilliseconds)
+  await ('afterBytes' in cut ? Promise.race([enough, pushing]) : wait(cut.afterMilliseconds))
   await agent.end('SIGKILL')
   const outcome = await pushing
   await peer.close()
@@ -118,7 +140,7 @@ test(`killed ${rounds} times in a push`, () =>
     link.bytesPerSecond = bytesPerSecond
     for (let i = 1; i <= rounds; i++) {
       await change(volume)
-      await round(directory, alpha, volume, link, totals)
+      await round(directory, alpha, volume, link, totals, chooseCut(i))
       await hashes.remember(volume.dataset)
       const { partial } = await lookAt(directory, hashes)
       if (partial) totals.parts++
