@@ -42,7 +42,10 @@ export type Probe =
 
 /** How often and how long a probe is tried. */
 export interface ProbeTimes {
-  /** Between two tries, in milliseconds, and at least as long as the last one took. Default: 100. */
+  /**
+   * Between two tries, in milliseconds. Of `tcp` and `http` while it is waited for, and at least as long as the last one took; default 100.
+   * Of `container` those that the engine makes for as long as it runs, default 30,000 as Docker's; who waits for it tries as with the others.
+   */
   intervalMilliseconds?: number | undefined
   /** For one try, in milliseconds. Default: 5000. */
   timeoutMilliseconds?: number | undefined

@@ -40,7 +40,7 @@ function canonicalVolumes(app: Application): ApplicationVolume[] {
 }
 
 function canonicalProbe(probe: Probe): Probe {
-  const { intervalMilliseconds = 100, timeoutMilliseconds = 5000 } = probe
+  const { intervalMilliseconds = probe.kind === 'container' ? 30_000 : 100, timeoutMilliseconds = 5000 } = probe
   return sortedKeys({ ...probe, intervalMilliseconds, timeoutMilliseconds })
 }
 

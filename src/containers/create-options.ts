@@ -45,7 +45,7 @@ export function createOptions(
           Healthcheck: {
             Test: ['CMD', ...health.command],
             // The engine wants a millisecond at least.
-            Interval: (health.intervalMilliseconds ?? 1000) * nanoseconds,
+            Interval: (health.intervalMilliseconds ?? 30_000) * nanoseconds,
             Timeout: (health.timeoutMilliseconds ?? 5000) * nanoseconds,
           },
         }

@@ -54,7 +54,7 @@ export async function waitReady(
       })
     }
     // A command in a container can cost it more than its own start: it has at least half of the time for that.
-    const pause = Math.max(health?.intervalMilliseconds ?? defaultInterval, performance.now() - began)
+    const pause = Math.max(intervalOf(health), performance.now() - began)
     await wait(pause, undefined, { signal: stop }).catch(ignoreAbort)
   }
 }
@@ -62,6 +62,12 @@ export async function waitReady(
 /** @internal Whether a container that runs is ready now. */
 export async function isReady(engine: Engine, container: ContainerInfo, signal: AbortSignal): Promise<boolean> {
   return (await tryOnce(engine, container, undefined, signal)) === undefined
+}
+
+/** The engine's own tries are to see that it stays well: nobody is to wait for the next of those. */
+function intervalOf(health: Probe | undefined): number {
+  if (health === undefined || health.kind === 'container') return defaultInterval
+  return health.intervalMilliseconds ?? defaultInterval
 }
 
 function ignoreAbort(error: Error): void {

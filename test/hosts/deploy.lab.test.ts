@@ -29,7 +29,7 @@ services:
     environment: { POSTGRES_HOST_AUTH_METHOD: "\${AUTH:?how clients are known}" }
     ports: ["5432:5432"]
     volumes: ["pgdata:/var/lib/postgresql/data"]
-    healthcheck: { test: [CMD, pg_isready, -q, -h, 127.0.0.1, -U, postgres], interval: 200ms }
+    healthcheck: { test: [CMD, pg_isready, -q, -h, 127.0.0.1, -U, postgres] }
     restart: always
     stop_signal: SIGINT
     x-flocker: { host: ${dbHost}, routes: [{ address: "${dbRoute}", port: 5432 }] }

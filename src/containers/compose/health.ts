@@ -5,14 +5,14 @@ import type { Problems } from './problems.js'
 import { parseDuration } from './quantities.js'
 import type { Value } from './tree.js'
 
-const noTries = 'a container is waited for until it is ready, however many tries that takes'
+const noTries = 'a container is tried every 100 ms until it is ready, however many tries that takes'
 
 /** Reads `healthcheck`. `undefined` for none: then a container that runs is ready. */
 export function readHealthcheck(fields: Fields): Probe | undefined {
   const disabled = fields.boolean('disable')
   const test = fields.take('test')
   const times = readTimes(fields)
-  fields.rest({ retries: noTries, start_period: noTries, start_interval: 'interval is that' })
+  fields.rest({ retries: noTries, start_period: noTries, start_interval: noTries })
   const command = test === undefined ? undefined : readTest(test, fields.problems)
   if (disabled === true || command === 'none') return undefined
   return { kind: 'container', ...(command === undefined ? {} : { command }), ...times }
