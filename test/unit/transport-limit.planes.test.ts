@@ -193,7 +193,8 @@ test(
     // What each has got since all of them were under way.
     const shares = bytes().map((count, i) => count - (before[i] ?? 0))
     const rate = (shares.reduce((a, b) => a + b, 0) * 1000) / (performance.now() - at)
-    assert.ok(rate < 1.1 * MEGABYTE, `${rate} bytes per second`)
+    // What was on its way when the count began comes within it. Three limits in place of one would be three times as much.
+    assert.ok(rate < 1.3 * MEGABYTE, `${rate} bytes per second`)
     assert.ok(Math.max(...shares) - Math.min(...shares) < 0.2 * Math.max(...shares), `${shares}`)
     limiter.bytesPerSecond = 1000 * MEGABYTE
     const start = total()
