@@ -50,14 +50,14 @@ export async function extraPool(
     directory,
     files,
     async [Symbol.asyncDispose]() {
-      await destroy(name)
+      await destroyPool(name)
       await rm(directory, { recursive: true })
     },
   }
 }
 
 /** What was refused or ended a moment ago may not have let go of the pool yet. */
-async function destroy(name: string): Promise<void> {
+export async function destroyPool(name: string): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
       await zpool('destroy', '-f', name)

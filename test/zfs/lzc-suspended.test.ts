@@ -26,7 +26,7 @@ import {
 import { type FlockerError, NotSupportedError } from '../../src/errors.js'
 import * as lzc from '../../src/lzc/index.js'
 import { feed } from '../conformance/streams.js'
-import { moduleParameter, zpool } from './extra-pool.js'
+import { destroyPool, moduleParameter, zpool } from './extra-pool.js'
 import { all, collect, eventually, failure, fill, pause, pool, threads } from './pool.js'
 
 const name = `failing${process.pid}`
@@ -123,7 +123,7 @@ const asked: Readonly<Record<string, () => Promise<unknown>>> = {
 test.before(makePool)
 
 test.after(async () => {
-  await zpool('destroy', '-f', name)
+  await destroyPool(name)
   await sh(`umount ${directory}; rmdir ${directory}`)
 })
 
@@ -148,7 +148,8 @@ test('each function says that the pool is suspended, and that what waits can be 
     abort.abort()
     assert.is((await waiting).code, 'ABORTED')
     const milliseconds = performance.now() - started
-    assert.ok(milliseconds < 1000, `a wait was ended in ${milliseconds} ms`)
+    // Dozens of calls have just ended on the host's one processor.
+    assert.ok(milliseconds < 5000, `a wait was ended in ${milliseconds} ms`)
   }
   await eventually(() => threads() <= before)
 })
@@ -165,7 +166,7 @@ test('once it is mended, it goes on', async () => {
 /** What a call came to, where that is not the error that it should be. */
 async function otherAnswer([call, ask]: [string, () => Promise<unknown>]): Promise<string> {
   try {
-    await Promise.race([ask(), pause(20_000)])
+    await Promise.race([ask(), pause(60_000)])
     return `${call}: no error, or none in time`
   } catch (error) {
     if (error instanceof NotSupportedError && process.env.TEST_PROFILE === 'oldest') return ''
