@@ -1,7 +1,7 @@
 /**
  * Runs the tests and closes with `N passed, N failed`: unit tests here, test/zfs inside a lab host of each profile, test/hosts
  * over several lab hosts, test/containers inside a lab host with each container engine, test/conformance on the kernel of each profile and on the embedded engine of each release. Files run
- * side by side, two more than there are cores, each of test/hosts for two, but for those named `*.alone.test.ts`, which measure and run by themselves, last. Those
+ * side by side, two more than there are cores, each of test/hosts for one and a half, or for two with container engines, but for those named `*.alone.test.ts`, which measure and run by themselves, last. Those
  * named `*.each.test.ts` run once for each release of the embedded engine; those named `*.either.test.ts`, whose subject is what runs on
  * it, in turn with one or the other, and with each where FLOCKER_ZFS_RELEASES=all or a pattern asks for it. Every file has a deadline.
  * With FLOCKER_ZFS_LAB=local (a machine that has /dev/zfs, as root) hosts are this machine itself; then `*.lab.test.ts` are left out,
@@ -49,6 +49,8 @@ const eachRelease = process.env.FLOCKER_ZFS_RELEASES === 'all'
 const profiles = local ? ['newest'] : ['newest', 'oldest']
 const planes = ['auto', 'javascript']
 const here = __dirname
+/** Files of test/hosts whose hosts run container engines. */
+const withEngines = /^(deploy|engines|examples|move)\b/
 
 async function main(): Promise<void> {
   const patterns = process.argv.slice(2)
@@ -122,7 +124,7 @@ async function filesIn(directory: string, withEach = true): Promise<Job[]> {
   const names = await testFiles(directory)
   const eithers = names.filter((name) => name.includes('.either.'))
   return names.flatMap((name) => {
-    const weight = directory === 'hosts' ? 2 : 1
+    const weight = directory === 'hosts' ? (withEngines.test(name) ? 2 : 1.5) : 1
     const job = {
       label: `${directory}/${name}`,
       argv: [join(here, directory, name)],
