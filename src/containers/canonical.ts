@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { ArgumentError } from '../errors.js'
 import { parseRouteKey, routeKey } from '../routing/address.js'
 import { type Application, type ApplicationVolume, hostPort, type Probe, primaryVolume } from './application.js'
+import { probeTimes } from './probe-times.js'
 
 /**
  * An application with all defaults filled in and in one order, so that descriptions that mean the same have the same form. The order of
@@ -40,8 +41,7 @@ function canonicalVolumes(app: Application): ApplicationVolume[] {
 }
 
 function canonicalProbe(probe: Probe): Probe {
-  const { intervalMilliseconds = probe.kind === 'container' ? 30_000 : 100, timeoutMilliseconds = 5000 } = probe
-  return sortedKeys({ ...probe, intervalMilliseconds, timeoutMilliseconds })
+  return sortedKeys({ ...probe, ...probeTimes(probe) })
 }
 
 /** The same without what is undefined. */

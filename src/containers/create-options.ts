@@ -2,6 +2,7 @@
 import type { ContainerCreateOptions } from 'dockerode'
 import { type Application, hostPort, primaryVolume } from './application.js'
 import { labelsFor } from './labels.js'
+import { probeTimes } from './probe-times.js'
 
 /** What is known only on the host that is to run it. */
 export interface Place {
@@ -45,8 +46,8 @@ export function createOptions(
           Healthcheck: {
             Test: ['CMD', ...health.command],
             // The engine wants a millisecond at least.
-            Interval: (health.intervalMilliseconds ?? 30_000) * nanoseconds,
-            Timeout: (health.timeoutMilliseconds ?? 5000) * nanoseconds,
+            Interval: probeTimes(health).intervalMilliseconds * nanoseconds,
+            Timeout: probeTimes(health).timeoutMilliseconds * nanoseconds,
           },
         }
       : {}),

@@ -8,10 +8,9 @@ import { type Application, hostPort, type Probe } from './application.js'
 import type { Engine } from './engine.js'
 import { exec } from './exec.js'
 import { type ContainerInfo, findOurs } from './info.js'
+import { probeTimes, waitingInterval } from './probe-times.js'
 
 const defaultReadyMilliseconds = 60_000
-const defaultInterval = 100
-const defaultTimeout = 5000
 
 /** How to wait for an application to be ready. */
 export interface WaitReadyOptions {
@@ -66,8 +65,7 @@ export async function isReady(engine: Engine, container: ContainerInfo, signal: 
 
 /** The engine's own tries are to see that it stays well: nobody is to wait for the next of those. */
 function intervalOf(health: Probe | undefined): number {
-  if (health === undefined || health.kind === 'container') return defaultInterval
-  return health.intervalMilliseconds ?? defaultInterval
+  return health?.kind === 'container' ? waitingInterval : probeTimes(health).intervalMilliseconds
 }
 
 function ignoreAbort(error: Error): void {
@@ -93,7 +91,7 @@ async function tryOnce(
 ): Promise<string | undefined> {
   const { application } = container
   const { health } = application
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(health?.timeoutMilliseconds ?? defaultTimeout)])
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(probeTimes(health).timeoutMilliseconds)])
   try {
     if (callback !== undefined) return (await callback(container, limit)) ? undefined : 'the probe said no'
     if (health !== undefined) return await probeWith(engine, container, health, limit)
